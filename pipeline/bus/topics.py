@@ -1,0 +1,73 @@
+"""Every key on the bus, in one table. Camera keys carry the camera in a hash tag, so a Redis Cluster shards by camera.
+
+``{cam}`` streams: ingest appends packets and frames; detect turns frames into findings; alert folds findings into alerts.
+The global keys share one hash tag, so that an alert, its de-duplication record and its channel live in one slot.
+Next file: ``pipeline/bus/codec.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "ALERTS",
+    "ALERTS_CHANNEL",
+    "ALERT_REVISIONS",
+    "DEAD",
+    "DESCRIPTIONS",
+    "DETECTIONS",
+    "FRAMES",
+    "PACKETS",
+    "TOPICS",
+    "Topic",
+    "lease_key",
+    "state_key",
+    "stream_key",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One kind of per-camera stream and its bound.
+
+    Perishable topics drop their oldest entries when full (live) or make the producer wait (replay); durable ones keep
+    every entry until its effect is recorded, within ``max_entries``. ``max_bytes`` and ``max_age_s`` (media time)
+    bound a topic further; None means no such bound.
+    """
+
+    name: str
+    is_durable: bool
+    max_entries: int
+    max_bytes: int | None = None
+    max_age_s: float | None = None
+
+
+PACKETS = Topic("packets", is_durable=False, max_entries=1_000, max_bytes=64 * 2**20, max_age_s=30.0)
+FRAMES = Topic("frames", is_durable=False, max_entries=8)
+DETECTIONS = Topic("detections", is_durable=True, max_entries=20_000)
+DESCRIPTIONS = Topic("descriptions", is_durable=True, max_entries=5_000)
+TOPICS: tuple[Topic, ...] = (PACKETS, FRAMES, DETECTIONS, DESCRIPTIONS)
+
+ALERTS = "vedette:alerts"
+"""Durable stream of alert revisions; bounded to the newest 100,000."""
+ALERTS_CHANNEL = "vedette:alerts"
+"""Pub/Sub channel of the same name: the alert's JSON, for any Redis client."""
+ALERT_REVISIONS = "{vedette:alerts}:revisions"
+"""Sorted set alert id + revision -> media time: an alert revision takes effect once."""
+DEAD = "vedette:dead"
+"""What could not be parsed, with the reason; bounded to the newest 1,000."""
+
+
+def stream_key(camera: str, topic: Topic) -> str:
+    """Redis key of a camera's stream: ``vedette:{cam}:topic``."""
+    return f"vedette:{{{camera}}}:{topic.name}"
+
+
+def lease_key(camera: str, role: str) -> str:
+    """Redis key of the lease that says which worker serves ``camera`` in ``role``."""
+    return f"vedette:{{{camera}}}:lease:{role}"
+
+
+def state_key(camera: str, role: str) -> str:
+    """Redis key of a stage's fold: its position in its input and its state, in one value so that both move together."""
+    return f"vedette:{{{camera}}}:state:{role}"

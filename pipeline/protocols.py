@@ -1,0 +1,220 @@
+"""The seams: what a stage asks of the outside. Adapters implement these; ``workers/wiring.py`` picks which.
+
+A frame's way: ``Bus`` (frames) -> ``Detector`` -> ``Bus`` (findings) -> ``Tracker`` -> ``Judge`` -> policy -> ``Bus`` (alerts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pipeline.bus.topics import Topic
+from pipeline.types import Alert, Detections, Evidence, Finding, Frame, PacketBatch, Track
+
+__all__ = [
+    "Bus",
+    "Count",
+    "Detector",
+    "Entry",
+    "Json",
+    "Judge",
+    "Lease",
+    "Message",
+    "Moment",
+    "Packets",
+    "Suspicion",
+    "Tracker",
+]
+
+Message = Frame | Finding | PacketBatch
+"""What a per-camera stream carries."""
+
+Json = dict[str, Any]
+"""A JSON object: the form in which a stage's state is saved."""
+
+Count = Callable[[str, str, str], None]
+"""``count(name, camera, reason)``: a stage reports a drop or an event; the worker turns it into a metric."""
+
+
+class Detector(Protocol):
+    """Finds objects in analysis frames; holds weights, never history."""
+
+    @property
+    def name(self) -> str:
+        """Model name with its precision, e.g. ``vedette-n/int8``."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every word this detector can say."""
+        ...
+
+    @property
+    def input_wh(self) -> tuple[int, int]:
+        """Preferred analysis size (width, height) in pixels."""
+        ...
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Detections of each frame, in order, boxes in source pixels. Every frame has a picture.
+
+        Raises ModelError when the runtime fails.
+        """
+        ...
+
+
+class Tracker(Protocol):
+    """Gives objects of one camera an identity over media time. Same findings, same tracks, on any machine."""
+
+    def update(self, finding: Finding) -> tuple[Track, ...]:
+        """Snapshots of the tracks visible at this finding's media time."""
+        ...
+
+    def state(self) -> Json:
+        """Everything needed to go on elsewhere; ``restore(state())`` changes nothing that follows."""
+        ...
+
+    def restore(self, state: Json) -> None:
+        """Continue from a saved state. Raises ValueError for a state of another version."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What judges look at: one finding of one camera with its tracks. ``missing_s`` is unobserved time before it."""
+
+    finding: Finding
+    tracks: tuple[Track, ...]
+    missing_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What a judge holds against a moment, for policy to turn into an incident.
+
+    ``key`` tells incidents of one kind apart within a camera (rule name and track id, say); ``score`` is 0..1;
+    ``is_exempt_from_hold`` marks facts that need no persistence (a line was crossed).
+    """
+
+    kind: str
+    key: str
+    rule: str | None
+    severity: str
+    score: float
+    title: str
+    text: str
+    tracks: tuple[Track, ...]
+    evidence: tuple[Evidence, ...]
+    is_exempt_from_hold: bool = False
+
+
+class Judge(Protocol):
+    """Decides what is suspicious about a moment: the explicit rules, camera health, the learned score."""
+
+    def judge(self, moment: Moment) -> Sequence[Suspicion]:
+        """Every suspicion that holds at this moment; an empty sequence when all is well."""
+        ...
+
+    def state(self) -> Json:
+        """Everything needed to go on elsewhere."""
+        ...
+
+    def restore(self, state: Json) -> None:
+        """Continue from a saved state."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message as read from a stream; ``id`` is its place there."""
+
+    id: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Ownership of a camera in a role until it expires; renewed by its holder, taken over when the holder dies."""
+
+    camera: str
+    role: str
+    owner: str
+
+
+class Bus(Protocol):
+    """Streams between stages. Redis in production, memory in tests and single-process replay; one contract suite.
+
+    Every method raises BusError when the bus is away; a caller waits and tries again. Positions are opaque,
+    increasing strings; ``"0"`` is the beginning.
+    """
+
+    def append(self, camera: str, topic: Topic, message: Message, *, wait_s: float | None = None) -> bool:
+        """Add a message within the topic's bound.
+
+        ``wait_s`` None: drop the oldest entries to make room (live). Otherwise wait up to that long for readers to
+        make room (replay); False when there was none, nothing was added.
+        """
+        ...
+
+    def read(
+        self, positions: Mapping[tuple[str, Topic], str], *, max_entries: int, block_s: float
+    ) -> dict[tuple[str, Topic], list[Entry]]:
+        """Entries after each position, oldest first; waits up to ``block_s`` for the first.
+
+        What cannot be parsed goes to ``dead`` and is left out.
+        """
+        ...
+
+    def newest(self, camera: str, topic: Topic) -> str:
+        """Position of the newest entry (``"0"`` when there is none), to begin reading only what comes next."""
+        ...
+
+    def depth(self, camera: str, topic: Topic) -> int:
+        """Entries now in the stream."""
+        ...
+
+    def exchange(
+        self, camera: str, consumed: Sequence[tuple[Topic, str]], produced: Sequence[tuple[Topic, Message]]
+    ) -> None:
+        """Remove what was consumed and add what came of it, as one atomic step (same camera, same slot)."""
+        ...
+
+    def trim(self, camera: str, topic: Topic, before: str) -> None:
+        """Forget entries up to and including position ``before``."""
+        ...
+
+    def save_state(self, camera: str, role: str, state: bytes) -> None:
+        """Replace the saved fold of ``role`` for ``camera`` (it holds its own input position)."""
+        ...
+
+    def load_state(self, camera: str, role: str) -> bytes | None:
+        """The saved fold, or None."""
+        ...
+
+    def acquire(self, lease: Lease, ttl_s: float) -> bool:
+        """Take or renew a lease; False while somebody else holds it."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back if it is ours."""
+        ...
+
+    def publish_alert(self, alert: Alert) -> bool:
+        """Put an alert revision on the durable stream and the channel, once; False when it was already there."""
+        ...
+
+    def alerts(self, since: str, *, max_entries: int, block_s: float) -> list[tuple[str, Alert]]:
+        """Alert revisions after position ``since``, oldest first, each with its position."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Packets(Protocol):
+    """Where compressed packets of the last seconds can be had: the bus, or a file."""
+
+    def batches(self, camera: str, from_s: float, to_s: float) -> Iterator[PacketBatch]:
+        """Batches overlapping media time ``from_s`` .. ``to_s`` (UTC seconds), oldest first."""
+        ...
