@@ -1,0 +1,134 @@
+"""The effective settings of a site as plain frozen values: what every worker is built from.
+
+In: nothing but the standard library, so that a camera's ingest process stays small (no pydantic, no YAML). Out:
+``SiteSettings`` and its parts. :mod:`pipeline.config` builds them from a site file, checks them and owns every default;
+:mod:`pipeline.handover` passes them to another process. Next file: ``pipeline/config/models.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+__all__ = [
+    "Backend",
+    "CameraSettings",
+    "DetectorSettings",
+    "RedisSettings",
+    "Secret",
+    "SiteSettings",
+    "TelemetrySettings",
+    "Transport",
+]
+
+Backend = Literal["auto", "openvino", "ultralytics"]
+Transport = Literal["tcp", "udp"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """Text that must not be shown: its repr and str are stars; only :meth:`reveal` gives it."""
+
+    _text: str
+
+    def reveal(self) -> str:
+        """The text itself; never put it into a log, an error or the arguments of a process."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSettings:
+    """Where the bus is. ``url`` None starts an embedded Redis below the data directory; files are for TLS."""
+
+    url: Secret | None
+    is_cluster: bool
+    ca_file: Path | None
+    cert_file: Path | None
+    key_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """Where metrics and health are served. Workers of one machine take ``port``, ``port + 1``, …; 0: none is served."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """Which detector runs and how.
+
+    ``weights`` None is the bundled model, else a file, a folder or a model's name; ``device`` is ``auto`` or the
+    backend's own word (``CPU``, ``GPU.0``, ``cuda:0``); ``class_confidence`` holds (label, least confidence) pairs that
+    replace ``min_confidence`` for those labels; ``labels`` are the words kept (all of the model's when empty);
+    ``max_age_s`` is the age above which a live frame is dropped unseen; ``streams`` and ``threads`` 0 let the backend
+    choose for this machine.
+    """
+
+    weights: str | None
+    backend: Backend
+    device: str
+    min_confidence: float
+    class_confidence: tuple[tuple[str, float], ...]
+    labels: tuple[str, ...]
+    max_age_s: float
+    max_batch: int
+    streams: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """One camera: where its picture comes from, how much of it is analysed, and how much of its past is kept.
+
+    ``url`` is recorded; ``detect_url``, when there is one, is a smaller sub-stream of the same view that is analysed
+    instead. ``detect_fps`` frames per second are analysed while something moves, one per ``heartbeat_s`` while nothing
+    does. ``is_gated`` False analyses them always; ``motion_hold_s`` keeps the gate open after the last motion.
+    ``declared_fps`` 0: the frame rate that health is judged by is learned. ``packets_s`` and ``packets_bytes`` bound
+    the compressed past on the bus, from which clips are cut.
+    """
+
+    name: str
+    url: Secret
+    detect_url: Secret | None
+    transport: Transport
+    open_timeout_s: float
+    read_timeout_s: float
+    detect_fps: float
+    heartbeat_s: float
+    is_gated: bool
+    motion_hold_s: float
+    declared_fps: float
+    packets_s: float
+    packets_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """A whole site. ``config_hash`` names the effective configuration: 16 hex digits, no secret goes into it."""
+
+    path: Path
+    data_dir: Path
+    redis: RedisSettings
+    telemetry: TelemetrySettings
+    detector: DetectorSettings
+    cameras: tuple[CameraSettings, ...]
+    config_hash: str
+
+    def camera(self, name: str) -> CameraSettings:
+        """The camera called ``name``. Raises KeyError when there is none."""
+        for camera in self.cameras:
+            if camera.name == name:
+                return camera
+        raise KeyError(name)
+
+    def only(self, name: str) -> SiteSettings:
+        """This site with no camera but ``name``: what its ingest process is given. Raises KeyError."""
+        return replace(self, cameras=(self.camera(name),))
