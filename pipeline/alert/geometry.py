@@ -14,9 +14,9 @@ __all__ = [
     "area",
     "bearing_words",
     "has_crossed_segment",
+    "iou",
     "is_inside",
     "is_simple",
-    "iou",
     "overlap_share",
     "signed_distance",
 ]

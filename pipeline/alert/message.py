@@ -1,6 +1,6 @@
 """The alert message, version 1: an :class:`~pipeline.types.Alert` as one line of JSON, and back.
 
-In goes a frozen ``Alert``; out comes the text that stands on the stream and the channel ``vedette:alerts`` (JSON Schema:
+In: a frozen ``Alert``. Out: the text that stands on the stream and the channel ``vedette:alerts`` (JSON Schema:
 ``configs/alert.schema.json``). The same alert gives the same bytes on every machine: fixed key order, models sorted by
 name, instants as ``YYYY-MM-DDTHH:MM:SS.ffffffZ``, floats rounded, ASCII only. Reading is strict about what version 1
 declares and ignores fields it does not know, so that a later writer may add some.

@@ -1,0 +1,381 @@
+"""What an owner can set about alerts of one camera: zones, lines, rules, when incidents open, update and close.
+
+In: values from the site file (:mod:`pipeline.config` builds exactly these). Out: frozen dataclasses that check
+themselves (ValueError, one sentence) and are all the alert stage knows of configuration. Polygons and lines are 0..1 of
+the source frame; everything lasting is in seconds of media time. Next file: ``pipeline/alert/rules/judge.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, get_args
+
+from pipeline.alert.geometry import Point, area, is_simple
+from pipeline.alert.schedule import ALWAYS, Schedule
+from pipeline.labels import expand_labels
+from pipeline.types import Severity
+
+__all__ = [
+    "RULE_KINDS",
+    "AbsenceRule",
+    "AlertSettings",
+    "CrowdRule",
+    "Direction",
+    "ForbiddenClassRule",
+    "Line",
+    "LineRule",
+    "LoiteringRule",
+    "ObjectLeftRule",
+    "ObjectRemovedRule",
+    "PolicySettings",
+    "Rule",
+    "SpeedRule",
+    "WrongWayRule",
+    "Zone",
+    "ZoneRule",
+]
+
+Direction = Literal["a_to_b", "b_to_a", "both"]
+_MAX_NAME = 64
+_DAY_S = 86_400.0
+
+
+def _require(is_ok: bool, what: str, expected: str, got: object) -> None:
+    if not is_ok:
+        raise ValueError(f"{what}: expected {expected}, got {got!r}")
+
+
+def _require_name(what: str, name: str) -> None:
+    _require(0 < len(name) <= _MAX_NAME and name.isprintable(), f"{what} name", f"1 to {_MAX_NAME} characters", name)
+
+
+def _require_seconds(what: str, value: float) -> None:
+    _require(0 <= value <= _DAY_S, what, "0 to 86400 seconds", value)
+
+
+def _require_points(what: str, points: tuple[Point, ...]) -> None:
+    for point in points:
+        _require(len(point) == 2 and all(0 <= v <= 1 for v in point), what, "points (x, y) of 0..1", point)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A named polygon on the ground: an object is in it when its foot point (middle of the lower edge) is."""
+
+    name: str
+    polygon_norm: tuple[Point, ...]
+
+    def __post_init__(self) -> None:
+        _require_name("zone", self.name)
+        what = f"zone {self.name!r}"
+        _require(3 <= len(self.polygon_norm) <= 100, what, "3 to 100 points", len(self.polygon_norm))
+        _require_points(what, self.polygon_norm)
+        _require(is_simple(self.polygon_norm), what, "a polygon that does not cross or touch itself", self.polygon_norm)
+        _require(area(self.polygon_norm) >= 1e-5, what, "an area of at least a few pixels", area(self.polygon_norm))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A named line on the ground from ``start_norm`` to ``end_norm``.
+
+    Who walks along it from start to end, in the picture, has side A on the left and side B on the right.
+    """
+
+    name: str
+    start_norm: Point
+    end_norm: Point
+
+    def __post_init__(self) -> None:
+        _require_name("line", self.name)
+        _require_points(f"line {self.name!r}", (self.start_norm, self.end_norm))
+        length = math.dist(self.start_norm, self.end_norm)
+        _require(length >= 0.01, f"line {self.name!r}", "a length of at least 0.01", length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What all rules have in common; use one of the classes below.
+
+    ``open_after_s``: how long the breach has to hold, net of moments without it, before an incident opens.
+    ``close_after_s``: how long it has to be over before the incident closes. ``cool_down_s``: how long after closing
+    the same breach opens nothing new. ``labels``: words or groups looked at. ``min_confidence``: tracks below it are not.
+    """
+
+    name: str
+    labels: tuple[str, ...] = ("person",)
+    severity: Severity = "warning"
+    schedule: Schedule = ALWAYS
+    open_after_s: float = 0.3
+    close_after_s: float = 5.0
+    cool_down_s: float = 10.0
+    min_confidence: float = 0.3
+
+    kind: ClassVar[str] = ""
+    """The alert's ``kind`` and the word that chooses this class in a site file."""
+    is_momentary: ClassVar[bool] = False
+    """Whether one look proves the breach, so that it opens at once (a line was crossed)."""
+    needs_fixed_view: ClassVar[bool] = False
+    """Whether the rule means nothing while the camera is turned away (it remembers places)."""
+
+    def __post_init__(self) -> None:
+        _require_name("rule", self.name)
+        _require(
+            self.severity in get_args(Severity), f"rule {self.name!r} severity", "info|warning|critical", self.severity
+        )
+        for name in self.__dataclass_fields__:
+            if name.endswith("_s"):
+                _require_seconds(f"rule {self.name!r} {name}", getattr(self, name))
+        _require(0 <= self.min_confidence <= 1, f"rule {self.name!r} min_confidence", "0 to 1", self.min_confidence)
+        _require(bool(self.labels) and all(self.labels), f"rule {self.name!r} labels", "at least one word", self.labels)
+
+    @property
+    def zone_name(self) -> str | None:
+        """The zone this rule is bound to; None for the whole picture."""
+        return getattr(self, "zone", None)
+
+    @property
+    def line_name(self) -> str | None:
+        """The line this rule is bound to, if any."""
+        return getattr(self, "line", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneRule(Rule):
+    """Somebody is in a zone: kind ``zone``. ``min_dwell_s``: how long one object has to be inside."""
+
+    zone: str
+    min_dwell_s: float = 0.0
+
+    kind: ClassVar[str] = "zone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRule(Rule):
+    """Somebody crosses a line: kind ``line``.
+
+    ``band_norm`` is the half-width of the strip around the line (share of the picture's diagonal) in which a foot point
+    may jitter: only who was beyond it on one side and arrives beyond it on the other has crossed.
+    """
+
+    line: str
+    direction: Direction = "both"
+    labels: tuple[str, ...] = ("person", "vehicle")
+    band_norm: float = 0.01
+    close_after_s: float = 3.0
+    cool_down_s: float = 0.0
+
+    kind: ClassVar[str] = "line"
+    is_momentary: ClassVar[bool] = True
+    needs_fixed_view: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        _require(
+            self.direction in get_args(Direction), f"rule {self.name!r} direction", "a_to_b|b_to_a|both", self.direction
+        )
+        _require(0 <= self.band_norm <= 0.2, f"rule {self.name!r} band_norm", "0 to 0.2", self.band_norm)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoiteringRule(Rule):
+    """One object stays in a zone (or in view): kind ``loitering``. Leaving for up to ``max_absence_s`` is forgiven."""
+
+    zone: str | None = None
+    min_stay_s: float = 60.0
+    max_absence_s: float = 10.0
+
+    kind: ClassVar[str] = "loitering"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrowdRule(Rule):
+    """At least ``min_count`` objects at once, for ``min_duration_s``: kind ``crowd``."""
+
+    zone: str | None = None
+    min_count: int = 5
+    min_duration_s: float = 3.0
+
+    kind: ClassVar[str] = "crowd"
+
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        _require(1 <= self.min_count <= 1000, f"rule {self.name!r} min_count", "1 to 1000", self.min_count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectLeftRule(Rule):
+    """An object that was not there before stands still with nobody near: kind ``object_left``.
+
+    ``min_still_s``: how long it has been still and alone. ``owner_distance_heights``: how near a person has to be to
+    count as its keeper, in that person's own heights.
+    """
+
+    zone: str | None = None
+    labels: tuple[str, ...] = ("bag",)
+    min_still_s: float = 20.0
+    owner_distance_heights: float = 1.5
+
+    kind: ClassVar[str] = "object_left"
+    needs_fixed_view: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        distance = self.owner_distance_heights
+        _require(0 <= distance <= 20, f"rule {self.name!r} owner_distance_heights", "0 to 20", distance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRemovedRule(Rule):
+    """An object that had stood still is gone and nothing hides its place: kind ``object_removed``.
+
+    ``min_still_s``: how long it has to have stood to belong to the scene. ``min_gone_s``: how long it is missing.
+    """
+
+    zone: str | None = None
+    labels: tuple[str, ...] = ("bag",)
+    min_still_s: float = 60.0
+    min_gone_s: float = 5.0
+
+    kind: ClassVar[str] = "object_removed"
+    needs_fixed_view: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedRule(Rule):
+    """An object moves faster than allowed: kind ``speed``.
+
+    ``max_sizes_per_s`` is in the object's own size per second: box height for people and animals (a walk is about 0.8,
+    a run 2 and more), longer box side for all else. ``max_px_per_s`` is in source pixels per second. Either or both;
+    speeds are taken over ``over_s`` seconds.
+    """
+
+    zone: str | None = None
+    max_sizes_per_s: float | None = 1.8
+    max_px_per_s: float | None = None
+    over_s: float = 0.8
+
+    kind: ClassVar[str] = "speed"
+
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        limits = [limit for limit in (self.max_sizes_per_s, self.max_px_per_s) if limit is not None]
+        _require(
+            bool(limits) and all(0 < v < math.inf for v in limits), f"rule {self.name!r}", "a limit above 0", limits
+        )
+        _require(0.2 <= self.over_s <= 5, f"rule {self.name!r} over_s", "0.2 to 5 seconds", self.over_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongWayRule(Rule):
+    """An object moves against the allowed direction: kind ``wrong_way``.
+
+    ``allowed_norm`` points the allowed way in the picture (x to the right, y down; any length). Whoever has gone
+    ``min_distance_norm`` of the picture's diagonal within ``over_s`` seconds and deviates from it by more than
+    ``tolerance_deg`` goes the wrong way.
+    """
+
+    allowed_norm: Point
+    zone: str | None = None
+    labels: tuple[str, ...] = ("vehicle",)
+    tolerance_deg: float = 100.0
+    min_distance_norm: float = 0.06
+    over_s: float = 3.0
+
+    kind: ClassVar[str] = "wrong_way"
+    needs_fixed_view: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        what = f"rule {self.name!r}"
+        length = math.hypot(*self.allowed_norm)
+        _require(0 < length < math.inf, f"{what} allowed_norm", "a direction", self.allowed_norm)
+        _require(0 < self.tolerance_deg < 180, f"{what} tolerance_deg", "between 0 and 180", self.tolerance_deg)
+        _require(0 < self.min_distance_norm <= 1, f"{what} min_distance_norm", "0 to 1", self.min_distance_norm)
+        _require(0.2 <= self.over_s <= 60, f"{what} over_s", "0.2 to 60 seconds", self.over_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForbiddenClassRule(Rule):
+    """An object of a class that has no business here is seen: kind ``forbidden_class``."""
+
+    labels: tuple[str, ...]
+    zone: str | None = None
+    open_after_s: float = 0.6
+
+    kind: ClassVar[str] = "forbidden_class"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbsenceRule(Rule):
+    """Nobody of a class is where somebody should be, for ``min_absence_s`` on duty: kind ``absence``."""
+
+    zone: str | None = None
+    min_absence_s: float = 60.0
+    close_after_s: float = 2.0
+
+    kind: ClassVar[str] = "absence"
+    needs_fixed_view: ClassVar[bool] = True
+
+
+RULE_KINDS: tuple[type[Rule], ...] = (
+    ZoneRule,
+    LineRule,
+    LoiteringRule,
+    CrowdRule,
+    ObjectLeftRule,
+    ObjectRemovedRule,
+    SpeedRule,
+    WrongWayRule,
+    ForbiddenClassRule,
+    AbsenceRule,
+)
+"""Every rule class; ``kind`` tells them apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """How suspicions become messages, for all rules of a camera.
+
+    ``min_update_gap_s`` bounds the rate of ``updated`` revisions; ``update_every_s`` is how often a lasting incident
+    reports without news. ``max_blind_s``: how long an incident may stay open while nothing can be seen.
+    """
+
+    min_update_gap_s: float = 2.0
+    update_every_s: float = 30.0
+    max_blind_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            _require_seconds(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Everything the alert stage knows of one camera. Names of zones, lines and rules are unique, references exist."""
+
+    camera: str
+    zones: tuple[Zone, ...] = ()
+    lines: tuple[Line, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    is_health_alerted: bool = True
+
+    def __post_init__(self) -> None:
+        _require_name("camera", self.camera)
+        for what, named in (("zone", self.zones), ("line", self.lines), ("rule", self.rules)):
+            names = [item.name for item in named]
+            _require(len(set(names)) == len(names), f"{what} names", "each once", names)
+        zones, lines = {zone.name for zone in self.zones}, {line.name for line in self.lines}
+        for rule in self.rules:
+            what = f"rule {rule.name!r}"
+            _require(
+                rule.zone_name is None or rule.zone_name in zones, what, f"a zone of {sorted(zones)}", rule.zone_name
+            )
+            _require(
+                rule.line_name is None or rule.line_name in lines, what, f"a line of {sorted(lines)}", rule.line_name
+            )
+
+    def labels(self) -> frozenset[str]:
+        """Every label that some rule looks at, groups expanded."""
+        return expand_labels(label for rule in self.rules for label in rule.labels)
