@@ -104,10 +104,19 @@ def _from_generic(origin: Any, arguments: tuple[Any, ...], plain: Any) -> Any:
 
 def _from_record(kind: type[Any], plain: Any) -> Any:
     record: dict[str, Any] = dict(_expect(dict, plain))
-    if record.pop("is") != kind.__name__:
-        raise ValueError("another record")
+    kind = _named(kind, record.pop("is"))
     hints = get_type_hints(kind)
     return kind(**{name: _from_plain(hints[name], item) for name, item in record.items()})
+
+
+def _named(kind: type[Any], name: str) -> type[Any]:
+    """``kind`` or the kind derived from it that is called ``name``: a rule is written as the rule it is."""
+    pending = [kind]
+    for candidate in pending:
+        if candidate.__name__ == name:
+            return candidate
+        pending.extend(candidate.__subclasses__())
+    raise ValueError("another record")
 
 
 def _from_one_of(kinds: tuple[Any, ...], plain: Any) -> Any:
@@ -115,7 +124,7 @@ def _from_one_of(kinds: tuple[Any, ...], plain: Any) -> Any:
     if plain is None and type(None) in kinds:
         return None
     if isinstance(plain, dict) and "is" in plain:
-        kinds = tuple(kind for kind in kinds if getattr(kind, "__name__", "") == plain["is"])
+        kinds = tuple(kind for kind in kinds if is_dataclass(kind))
     for kind in kinds:
         try:
             return _from_plain(kind, plain)

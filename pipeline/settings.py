@@ -1,7 +1,7 @@
 """The effective settings of a site as plain frozen values: what every worker is built from.
 
-In: nothing but the standard library, so that a camera's ingest process stays small (no pydantic, no YAML). Out:
-``SiteSettings`` and its parts. :mod:`pipeline.config` builds them from a site file, checks them and owns every default;
+Nothing heavy is imported (no pydantic, no YAML), so that a camera's ingest process stays small. Out: ``SiteSettings``
+and its parts. :mod:`pipeline.config` builds them from a site file, checks them and owns every default;
 :mod:`pipeline.handover` passes them to another process. Next file: ``pipeline/config/models.py``.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from pipeline.alert.settings import AlertSettings
 
 __all__ = [
     "Backend",
@@ -92,7 +94,7 @@ class CameraSettings:
     instead. ``detect_fps`` frames per second are analysed while something moves, one per ``heartbeat_s`` while nothing
     does. ``is_gated`` False analyses them always; ``motion_hold_s`` keeps the gate open after the last motion.
     ``declared_fps`` 0: the frame rate that health is judged by is learned. ``packets_s`` and ``packets_bytes`` bound
-    the compressed past on the bus, from which clips are cut.
+    the compressed past on the bus, from which clips are cut. ``alert`` is all that the alert stage needs.
     """
 
     name: str
@@ -108,6 +110,7 @@ class CameraSettings:
     declared_fps: float
     packets_s: float
     packets_bytes: int
+    alert: AlertSettings
 
 
 @dataclass(frozen=True, slots=True)
