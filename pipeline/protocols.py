@@ -1,6 +1,6 @@
 """The seams: what a stage asks of the outside. Adapters implement these; ``workers/wiring.py`` picks which.
 
-A frame's way: ``Bus`` (frames) -> ``Detector`` -> ``Bus`` (findings) -> ``Tracker`` -> ``Judge`` -> policy -> ``Bus`` (alerts).
+A frame's way: ``Bus`` (frames) -> ``Detector`` -> ``Bus`` (findings) -> ``Tracker`` -> ``Judge`` -> policy -> ``Bus``.
 """
 
 from __future__ import annotations

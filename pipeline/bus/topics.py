@@ -1,6 +1,6 @@
 """Every key on the bus, in one table. Camera keys carry the camera in a hash tag, so a Redis Cluster shards by camera.
 
-``{cam}`` streams: ingest appends packets and frames; detect turns frames into findings; alert folds findings into alerts.
+``{cam}`` streams: ingest appends packets and frames; detect turns frames into findings; alert folds those into alerts.
 The global keys share one hash tag, so that an alert, its de-duplication record and its channel live in one slot.
 Next file: ``pipeline/bus/codec.py``.
 """

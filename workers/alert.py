@@ -1,0 +1,152 @@
+"""The alert role: folds each camera's findings into alerts, and remembers how far it got.
+
+In: ``vedette:{cam}:detections``. Out: ``vedette:alerts``. The fold's state and its position in the input are saved as
+one value, so a successor continues exactly there; findings folded again after a kill produce the same alert revisions,
+which the bus lets through once. Next file: ``pipeline/alert/stage.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pipeline.alert.stage import AlertStage
+from pipeline.telemetry import Telemetry
+
+from pipeline.bus.topics import DETECTIONS
+from pipeline.errors import BusError
+from pipeline.protocols import Bus
+from pipeline.types import Alert, Finding
+from workers.claims import Claims
+from workers.runtime import Liveness, bus_patience
+
+__all__ = ["Fold", "has_ended", "work"]
+
+ROLE = "alert"
+STATE_VERSION = 1
+READ_ENTRIES = 64
+BLOCK_S = 0.5
+SAVE_EVERY_S = 2.0
+
+
+@dataclass(slots=True)
+class Fold:
+    """One camera's alert stage with its place in the stream of findings, and the alerts still to be published."""
+
+    stage: AlertStage
+    outbox: deque[Alert] = field(default_factory=deque)
+    position: str = "0"
+    saved_position: str = "0"
+    saved_at_s: float = 0.0
+    has_ended: bool = False
+
+    def to_bytes(self) -> bytes:
+        """The saved form: version, position, whether the recording ended, and the stage's state."""
+        value = {"v": STATE_VERSION, "position": self.position, "ended": self.has_ended, "stage": self.stage.state()}
+        return json.dumps(value, separators=(",", ":")).encode()
+
+    def restore(self, saved: bytes) -> None:
+        """Continue from :meth:`to_bytes`. Raises ValueError for a state that this version cannot read."""
+        value = json.loads(saved)
+        if not isinstance(value, dict) or value.get("v") != STATE_VERSION:
+            raise ValueError(f"saved alert state: expected version {STATE_VERSION}")
+        self.stage.restore(value["stage"])
+        self.position = self.saved_position = str(value["position"])
+        self.has_ended = bool(value["ended"])
+
+
+def has_ended(bus: Bus, camera: str) -> bool:
+    """Whether the recording of ``camera`` has been folded to its end (replay over the bus waits for this)."""
+    saved = bus.load_state(camera, ROLE)
+    return saved is not None and bool(json.loads(saved).get("ended"))
+
+
+def work(
+    bus: Bus,
+    claims: Claims,
+    new_stage: Callable[[str], AlertStage],
+    telemetry: Telemetry,
+    liveness: Liveness,
+    stop: threading.Event,
+) -> None:
+    """Fold the findings of every claimed camera until told to stop, then save and release."""
+    folds: dict[str, Fold] = {}
+    while not stop.is_set():
+        change = bus_patience(lambda: claims.renew(time.monotonic()), stop, telemetry, liveness)
+        if change is None:
+            break
+        for camera in change.lost:
+            folds.pop(camera, None)  # its successor continues from the last saved state
+        for camera in change.gained:
+            fold = bus_patience(lambda camera=camera: _resume(bus, camera, new_stage, telemetry), stop, telemetry)  # type: ignore[misc]
+            if fold is not None:
+                folds[camera] = fold
+        if not folds:
+            stop.wait(BLOCK_S)
+        else:
+            bus_patience(lambda: _round(bus, folds, telemetry), stop, telemetry, liveness)
+        liveness.progress()
+    _leave(bus, folds, claims, telemetry)
+
+
+def _resume(bus: Bus, camera: str, new_stage: Callable[[str], AlertStage], telemetry: Telemetry) -> Fold:
+    fold = Fold(new_stage(camera))
+    saved = bus.load_state(camera, ROLE)
+    if saved is not None:
+        try:
+            fold.restore(saved)
+        except (ValueError, KeyError, TypeError) as error:
+            telemetry.log.warning("alert_state_refused", camera=camera, error=str(error))
+            telemetry.count("alert_state_refused", camera, "unreadable")
+            fold = Fold(new_stage(camera))
+    telemetry.log.info("camera_claimed", role=ROLE, camera=camera, position=fold.position)
+    return fold
+
+
+def _round(bus: Bus, folds: Mapping[str, Fold], telemetry: Telemetry) -> None:
+    """One read over all cameras. Safe to repeat: alerts wait in the outbox until the bus has taken them."""
+    for fold in folds.values():
+        _deliver(bus, fold, telemetry)
+    positions = {(camera, DETECTIONS): fold.position for camera, fold in folds.items()}
+    for (camera, _), entries in bus.read(positions, max_entries=READ_ENTRIES, block_s=BLOCK_S).items():
+        fold = folds[camera]
+        for entry in entries:
+            fold.position = entry.id
+            if isinstance(entry.message, Finding):
+                fold.outbox.extend(fold.stage.step(entry.message))
+                fold.has_ended = entry.message.note.ended
+                telemetry.folded(entry.message)
+                _deliver(bus, fold, telemetry)
+    for camera, fold in folds.items():
+        is_due = time.monotonic() - fold.saved_at_s >= SAVE_EVERY_S or fold.has_ended
+        if is_due and fold.position != fold.saved_position:
+            _save(bus, camera, fold)
+
+
+def _deliver(bus: Bus, fold: Fold, telemetry: Telemetry) -> None:
+    while fold.outbox:
+        if bus.publish_alert(fold.outbox[0]):
+            telemetry.alerted(fold.outbox[0])
+        fold.outbox.popleft()
+
+
+def _save(bus: Bus, camera: str, fold: Fold) -> None:
+    bus.save_state(camera, ROLE, fold.to_bytes())
+    bus.trim(camera, DETECTIONS, fold.position)
+    fold.saved_position, fold.saved_at_s = fold.position, time.monotonic()
+
+
+def _leave(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telemetry) -> None:
+    """Deliver, save and release; when the bus is away now, the last saved states stand and are folded on from."""
+    try:
+        for camera, fold in folds.items():
+            _deliver(bus, fold, telemetry)
+            if fold.position != fold.saved_position:
+                _save(bus, camera, fold)
+        claims.release()
+    except BusError as error:
+        telemetry.log.warning("bus_away", error=str(error))
