@@ -39,9 +39,9 @@ class TrackerSettings:
     ``max_gap_s``: a longer hole in the findings forgets every track. At most ``max_tracks`` are followed.
     """
 
-    high_confidence: float = 0.45
+    high_confidence: float = 0.35
     low_confidence: float = 0.1
-    min_iou: float = 0.2
+    min_iou: float = 0.25
     min_weak_iou: float = 0.4
     confirm_hits: int = 2
     coast_s: float = 0.5
@@ -156,12 +156,13 @@ class ByteTracker:
         if not len(targets) or not len(detections):
             return []
         expected, found = boxes_of(self._motion[targets]), seen.xyxy[detections].astype(np.float64)
-        overlap = iou_matrix(expected, found)
         if is_enlarged:
             size = np.maximum(self._motion[targets, 0, 2:], 1.0)
             doubt = np.minimum(np.sqrt(self._spread[targets, 0, :2]), size / 2)  # (T, 2), at most half a box
             margin = doubt[:, None]  # (T, 1, 2): each target lends its doubt to the detections held against it
-            overlap = np.maximum(overlap, iou(enlarge(expected[:, None], margin), enlarge(found[None], margin)))
+            overlap = iou(enlarge(expected[:, None], margin), enlarge(found[None], margin))
+        else:
+            overlap = iou_matrix(expected, found)
         strangeness = np.array(
             [[_strangeness(self._lives[i].label, seen.label[j]) for j in detections] for i in targets]
         )

@@ -19,7 +19,7 @@ __all__ = ["Array", "advance", "begin", "boxes_of", "correct", "measure"]
 Array = NDArray[np.float64]
 
 _NOISE_BOX = 0.05  # standard deviation of a detector's box edges, in box heights
-_NOISE_ACCELERATION = 1.2  # heights per second^1.5: a person at a stand is at walking pace within a second
+_NOISE_ACCELERATION = 0.6  # heights per second^1.5: a person at a stand is at walking pace within two seconds
 _FIRST_SPEED = 1.0  # standard deviation of an unknown velocity, heights per second
 _MIN_HEIGHT = 4.0  # pixels; keeps the noise of tiny boxes above rounding
 
