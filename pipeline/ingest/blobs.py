@@ -15,7 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BlobChains", "Blobs"]
+__all__ = ["SPARSE_S", "BlobChains", "Blobs"]
+
+SPARSE_S = 0.5
+"""Looks at least so far apart (key frames only) cannot support each other: one look must do."""
 
 _MAX_BLOBS = 48
 _MAX_AREA_RATIO = 3.0
@@ -77,8 +80,11 @@ class BlobChains:
     def follow(self, is_changed: NDArray[np.bool_], is_fresh: NDArray[np.bool_], at_s: float) -> Blobs:
         """Blobs of the cells ``is_changed`` (rows, columns), continued from the last look; ``is_fresh`` is the part of
         them that is not known texture."""
-        dt_s = min(max(at_s - self._at_s, 0.0), 60.0)
+        dt_s = max(at_s - self._at_s, 0.0)
         self._at_s = at_s
+        if dt_s >= SPARSE_S:  # too far apart to continue anything, or to learn that it leads nowhere
+            self._chains = _NONE
+            dt_s = SPARSE_S
         self._speckle_area *= math.exp(-dt_s / _AREA_MEMORY_S)
         pace = 1.0 - math.exp(-dt_s / _SPECKLE_MEMORY_S)
         before = self._chains

@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ingest.background import CellChange, CellModel
-from pipeline.ingest.blobs import BlobChains
+from pipeline.ingest.blobs import SPARSE_S, BlobChains
 
 __all__ = ["GateConfig", "GateReading", "MotionGate"]
 
 _CELLS_ALONG = 80
 _MIN_SIDE_PX = 16
-_SPARSE_S = 0.5  # looks further apart than this cannot support each other: one look must do
 _BIG_BLOB_CELLS = 6  # a blob of so many cells opens the gate without a past (a car at 5 frames per second) ...
 _SPECKLE_MARGIN = 1.5  # ... if it is so much larger than what lately led nowhere (snow before the lens)
 _GLOBAL_MEMORY_S = 60.0
@@ -91,7 +90,7 @@ class MotionGate:
         self._at_s = at_s
         self._globals *= math.exp(-dt_s / _GLOBAL_MEMORY_S)
         change = self._model.observe(cells, at_s)
-        boxes_norm = self._things(change, at_s, is_sparse=dt_s >= _SPARSE_S)
+        boxes_norm = self._things(change, at_s, is_sparse=dt_s >= SPARSE_S)
         if change.is_global:
             self._globals += 1.0
         if len(boxes_norm) or (change.is_global and self._globals <= _MAX_GLOBALS):
