@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import types
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -110,10 +111,15 @@ def _from_record(kind: type[Any], plain: Any) -> Any:
 
 
 def _named(kind: type[Any], name: str) -> type[Any]:
-    """``kind`` or the kind derived from it that is called ``name``: a rule is written as the rule it is."""
-    pending = [kind]
+    """``kind`` or the kind derived from it that is called ``name``: a rule is written as the rule it is.
+
+    ``dataclass(slots=True)`` makes a class anew and leaves the first draft among the subclasses; the real one is the
+    one its module knows.
+    """
+    pending: list[type[Any]] = [kind]
     for candidate in pending:
-        if candidate.__name__ == name:
+        is_real = candidate is getattr(sys.modules[candidate.__module__], candidate.__name__, None)
+        if is_real and candidate.__name__ == name:
             return candidate
         pending.extend(candidate.__subclasses__())
     raise ValueError("another record")

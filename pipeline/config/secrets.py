@@ -1,0 +1,118 @@
+"""Puts secrets where the site file names them: ``${NAME}`` from the environment, ``url_file`` and ``password_file``.
+
+In: the tree of a site file and an environment. Out: the tree with the values put in, and the places where that was
+done, so that no message shows them. ``$${`` stands for the characters ``${``. In the ``user:password`` part of a URL
+the value is percent-encoded, so a password may hold any character. Next file: ``pipeline/config/models.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pipeline.config.document import Tree
+from pipeline.config.faults import Fault, Place
+
+__all__ = ["expand", "read_secret", "secret_urls", "with_password"]
+
+MAX_SECRET_BYTES = 4096
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_URL_USER_PART = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>(?:[^/@$]|\$\{[^{}]*\}|\$)*)@")
+
+
+def expand(tree: Tree, env: Mapping[str, str]) -> tuple[Tree, frozenset[Place], list[Fault]]:
+    """``tree`` with every ``${NAME}`` replaced, the places where something was, and a fault per name not set."""
+    touched: set[Place] = set()
+    faults: list[Fault] = []
+
+    def walk(value: Tree, place: Place) -> Tree:
+        if isinstance(value, dict):
+            return {key: walk(item, (*place, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item, (*place, index)) for index, item in enumerate(value)]
+        if isinstance(value, str) and "${" in value:
+            touched.add(place)
+            return _expand_text(value, place, env, faults)
+        return value
+
+    return walk(tree, ()), frozenset(touched), faults
+
+
+def _expand_text(text: str, place: Place, env: Mapping[str, str], faults: list[Fault]) -> str:
+    user_part = _URL_USER_PART.match(text)
+    quoted_until = user_part.end("user") if user_part else 0
+
+    def value_of(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if match.group() == "$${":
+            return "${"
+        if name is None or not _NAME.fullmatch(name):
+            faults.append(Fault(place, "'${' begins ${NAME} of an environment variable; write '$${' to mean '${'"))
+            return ""
+        value = env.get(name, "")
+        if not value:
+            faults.append(Fault(place, f"the environment variable {name} is not set"))
+        return quote(value, safe="") if match.start() < quoted_until else value
+
+    return _REFERENCE.sub(value_of, text)
+
+
+def secret_urls(part: Any, folder: Path, place: Place, faults: list[Fault]) -> tuple[str | None, str | None]:
+    """(``url``, ``detect_url``) of a part of a site file with the secrets from its files put in; None where not given.
+
+    ``part`` has ``url``, ``url_file``, ``password_file`` and perhaps ``detect_url``; files count from ``folder``.
+    """
+    urls = {key: getattr(part, key, None) for key in ("url", "detect_url")}
+    texts: dict[str, str | None] = {key: url and url.get_secret_value() for key, url in urls.items()}
+    if part.url_file is not None and part.url is not None:
+        faults.append(Fault((*place, "url_file"), "give the URL in url or in url_file, not in both"))
+        return None, None
+    key = "url_file"
+    try:
+        if part.url_file is not None:
+            texts["url"] = read_secret(folder / Path(part.url_file).expanduser())
+        key = "password_file"
+        if part.password_file is not None:
+            password = read_secret(folder / Path(part.password_file).expanduser())
+            texts = {key: text and with_password(text, password) for key, text in texts.items()}
+    except ValueError as fault:
+        faults.append(Fault((*place, key), str(fault)))
+        return None, None
+    return texts["url"], texts["detect_url"]
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a secret file, without its end. Raises ValueError, one sentence, when there is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as fault:
+        raise ValueError(f"{path} cannot be read: {fault.strerror}") from fault
+    if len(content) > MAX_SECRET_BYTES:
+        raise ValueError(f"{path} is longer than {MAX_SECRET_BYTES} bytes, which no secret is")
+    try:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text") from None  # the cause would show the secret
+    if not lines or not lines[0].strip():
+        raise ValueError(f"{path} is empty")
+    return lines[0].strip()
+
+
+def with_password(url: str, password: str) -> str:
+    """``url`` with ``password`` beside its user (``scheme://user@host`` or ``scheme://host``).
+
+    Raises ValueError when the URL already holds a password, or has no place for one.
+    """
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    if not separator or not host:
+        raise ValueError("a password needs a URL of the form scheme://user@host/path")
+    if ":" in user:
+        raise ValueError("the URL already holds a password; give it in one place")
+    return f"{scheme}://{user if at else ''}:{quote(password, safe='')}@{host}{slash}{path}"
