@@ -17,9 +17,13 @@ __all__ = [
     "DESCRIPTIONS",
     "DETECTIONS",
     "FRAMES",
+    "MAX_ALERTS",
+    "MAX_DEAD",
+    "MAX_REVISIONS",
     "PACKETS",
     "TOPICS",
     "Topic",
+    "exchange_key",
     "lease_key",
     "state_key",
     "stream_key",
@@ -49,25 +53,40 @@ DESCRIPTIONS = Topic("descriptions", is_durable=True, max_entries=5_000)
 TOPICS: tuple[Topic, ...] = (PACKETS, FRAMES, DETECTIONS, DESCRIPTIONS)
 
 ALERTS = "vedette:alerts"
-"""Durable stream of alert revisions; bounded to the newest 100,000."""
+"""Durable stream of alert revisions; bounded to the newest ``MAX_ALERTS``."""
 ALERTS_CHANNEL = "vedette:alerts"
 """Pub/Sub channel of the same name: the alert's JSON, for any Redis client."""
-ALERT_REVISIONS = "{vedette:alerts}:revisions"
-"""Sorted set alert id + revision -> media time: an alert revision takes effect once."""
+ALERT_REVISIONS = "vedette:{vedette:alerts}:revisions"
+"""Sorted set of alert id + revision by arrival, the newest ``MAX_REVISIONS``: a revision takes effect once."""
 DEAD = "vedette:dead"
-"""What could not be parsed, with the reason; bounded to the newest 1,000."""
+"""What could not be parsed, with the reason; bounded to the newest ``MAX_DEAD``."""
+MAX_ALERTS = 100_000
+MAX_REVISIONS = 200_000
+MAX_DEAD = 1_000
 
 
 def stream_key(camera: str, topic: Topic) -> str:
     """Redis key of a camera's stream: ``vedette:{cam}:topic``."""
-    return f"vedette:{{{camera}}}:{topic.name}"
+    return f"{_prefix(camera)}:{topic.name}"
 
 
 def lease_key(camera: str, role: str) -> str:
     """Redis key of the lease that says which worker serves ``camera`` in ``role``."""
-    return f"vedette:{{{camera}}}:lease:{role}"
+    return f"{_prefix(camera)}:lease:{role}"
 
 
 def state_key(camera: str, role: str) -> str:
     """Redis key of a stage's fold: its position in its input and its state, in one value so that both move together."""
-    return f"vedette:{{{camera}}}:state:{role}"
+    return f"{_prefix(camera)}:state:{role}"
+
+
+def exchange_key(camera: str, topic: Topic) -> str:
+    """Redis key of what was last exchanged out of ``topic``, so that a repeated exchange adds nothing twice."""
+    return f"{_prefix(camera)}:exchanged:{topic.name}"
+
+
+def _prefix(camera: str) -> str:
+    """Keys of one camera share its hash tag. An empty or braced name would break the tag: ValueError."""
+    if not camera or "{" in camera or "}" in camera:
+        raise ValueError(f"camera name: expected one or more characters without braces, got {camera!r}")
+    return f"vedette:{{{camera}}}"

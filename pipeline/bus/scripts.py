@@ -1,0 +1,75 @@
+"""The steps that Redis has to take as one: Lua, run by the server between two other commands.
+
+In: a script's keys (all of one hash slot) and arguments. Out: what each script's comment says. A script whose first
+write is one that frees memory may finish when ``maxmemory`` is reached: Redis refuses memory only to a script that has
+not written yet. So consuming a frame and publishing an alert go through on a full server, while new frames do not.
+Next file: ``pipeline/bus/redis.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+__all__ = ["ACQUIRE", "EXCHANGE", "PUBLISH", "RELEASE", "Script"]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Lua text and the SHA-1 by which a server that knows it is asked for it."""
+
+    text: str
+    sha1: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha1", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+
+EXCHANGE = Script("""
+-- KEYS: the record of the last exchange, then streams. ARGV: token ('' for none), number of consumed,
+-- {stream, id} of each, then {stream, bound, number of words, words...} of each produced.
+-- Returns how many old entries were dropped to make room. Repeating the last exchange adds nothing.
+local is_repeated = ARGV[1] ~= '' and redis.call('GET', KEYS[1]) == ARGV[1]
+local at = 3
+for _ = 1, tonumber(ARGV[2]) do
+  redis.call('XDEL', KEYS[tonumber(ARGV[at])], ARGV[at + 1])
+  at = at + 2
+end
+local dropped = 0
+if is_repeated then return dropped end
+while at <= #ARGV do
+  local stream, bound, words = KEYS[tonumber(ARGV[at])], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  dropped = dropped + math.max(0, redis.call('XLEN', stream) + 1 - bound)
+  redis.call('XADD', stream, 'MAXLEN', '=', bound, '*', unpack(ARGV, at + 3, at + 2 + words))
+  at = at + 3 + words
+end
+if ARGV[1] ~= '' then redis.call('SET', KEYS[1], ARGV[1]) end
+return dropped
+""")
+
+PUBLISH = Script("""
+-- KEYS: alerts, revisions. ARGV: revision, bound of alerts, bound of revisions, channel, JSON, words of the entry...
+-- Returns 1, or 0 when this revision was published before.
+redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[2])
+if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
+local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, 6))
+redis.call('ZADD', KEYS[2], tonumber(string.match(id, '^%d+')), ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -(tonumber(ARGV[3]) + 1))
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1
+""")
+
+ACQUIRE = Script("""
+-- KEYS: lease. ARGV: owner, milliseconds. Returns 1 when the lease is now ours.
+local owner = redis.call('GET', KEYS[1])
+if owner == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if owner then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+""")
+
+RELEASE = Script("""
+-- KEYS: lease. ARGV: owner. Deletes the lease when it is ours.
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+""")
