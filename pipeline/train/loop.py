@@ -1,0 +1,309 @@
+"""The training run: phases of growing pictures, one cosine of learning rate, running-mean weights, checkpoints.
+
+In: a :class:`TrainConfig`. Out: ``last.pt`` and ``log.csv`` in the run's folder, and a :class:`TrainReport`. The length of a
+run is a number of steps (exactly repeatable) or a budget of seconds (ends on time on a busy machine); either way the
+learning rate reaches its floor at the end. Stop it at any moment and start it again: it goes on from its checkpoint.
+Next: ``pipeline/train/evaluation.py``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import ModelError, StorageError, UsageError
+from pipeline.train.augment import AugmentConfig
+from pipeline.train.backbone import find_backbone, load_pretrained
+from pipeline.train.checkpoint import Checkpoint, build_student, load_checkpoint, save_checkpoint
+from pipeline.train.loader import Batch, BatchSource, Mixture, endless_batches
+from pipeline.train.log import RunLog
+from pipeline.train.loss import DetectionLoss, LossConfig, LossParts, Targets
+from pipeline.train.samples import read_manifest
+from pipeline.train.student import Student, StudentConfig, cell_centres
+
+__all__ = ["Phase", "TrainConfig", "TrainProgress", "TrainReport", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of the run, up to the share ``until`` of it: picture size, batch and how far pictures are zoomed."""
+
+    until: float
+    size_wh: tuple[int, int]
+    batch_size: int
+    scale_range: tuple[float, float] = (0.6, 1.7)
+    mosaic_chance: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.until <= 1 or self.batch_size < 1 or any(v < 64 or v % 32 for v in self.size_wh):
+            raise UsageError(f"phase: expected 0 < until <= 1, batch_size >= 1, sizes of 64 or more by 32; got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One run. Exactly one of ``steps`` and ``budget_s`` (seconds of training, all resumed parts together) is set.
+
+    ``start``: a checkpoint of ours to fine-tune from instead of the ImageNet backbone (``backbone``: its file, None finds
+    the installed package). ``backbone_rate`` multiplies the learning rate of pretrained layers.
+    """
+
+    out: Path
+    mix: tuple[Mixture, ...]
+    phases: tuple[Phase, ...]
+    steps: int | None = None
+    budget_s: float | None = None
+    student: StudentConfig = StudentConfig()
+    augment: AugmentConfig = AugmentConfig()
+    loss: LossConfig = LossConfig()
+    start: Path | None = None
+    backbone: Path | None = None
+    seed: int = 7
+    learning_rate: float = 1.5e-3
+    backbone_rate: float = 0.2
+    weight_decay: float = 0.02
+    warm_up_steps: int = 100
+    average_decay: float = 0.998
+    checkpoint_every_s: float = 240.0
+    log_every_steps: int = 20
+    is_bfloat16: bool = True
+    has_worker: bool = True
+    threads: int = 2
+    cache_bytes: int = 4 * 2**30
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.budget_s is None):
+            raise UsageError("a run needs either steps or budget_s, not both")
+        if (self.steps or self.budget_s or 0) <= 0:
+            raise UsageError("steps and budget_s must be above 0")
+        if not self.phases or self.phases[-1].until != 1 or any(
+            a.until >= b.until for a, b in zip(self.phases, self.phases[1:], strict=False)
+        ):
+            raise UsageError("phases: expected growing values of until, the last one 1")
+        if not self.mix:
+            raise UsageError("mix: the training split is empty: name at least one manifest")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainProgress:
+    """What a person watching wants to know; given to the ``watch`` callable now and then."""
+
+    share: float
+    step: int
+    pictures: int
+    loss: float
+    pictures_per_s: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """How a run ended: ``is_finished`` is false when it was asked to stop before its end."""
+
+    checkpoint: Path
+    step: int
+    pictures: int
+    trained_s: float
+    last_loss: float
+    is_finished: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    """The state that moves: what a checkpoint holds, live."""
+
+    student: Student
+    average: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    trained_s: float = 0.0
+    pictures: int = 0
+    last_loss: float = field(default=math.nan)
+
+
+def _optimiser(student: Student, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW; no decay on vectors (biases, norms); pretrained layers learn more slowly."""
+    slow = config.backbone_rate if config.student.is_pretrained else 1.0
+    groups = []
+    for module, rate in ((student.features, slow), (student.neck, 1.0), (student.heads, 1.0)):
+        trained = [p for p in module.parameters() if p.requires_grad]
+        for is_matrix in (True, False):
+            chosen = [p for p in trained if (p.ndim > 1) == is_matrix]
+            if chosen:
+                decay = config.weight_decay if is_matrix else 0.0
+                groups.append({"params": chosen, "weight_decay": decay, "lr": 0.0, "rate": rate})
+    return torch.optim.AdamW(groups, lr=config.learning_rate)
+
+
+def _begin(config: TrainConfig) -> _Run:
+    """A fresh run, or the one whose checkpoint lies in ``config.out``."""
+    last = config.out / "last.pt"
+    torch.manual_seed(config.seed)
+    if last.exists() or config.start is not None:
+        saved = load_checkpoint(last if last.exists() else config.start)  # type: ignore[arg-type]
+        student = build_student(saved.student)
+        student.load_state_dict(saved.weights if last.exists() else saved.average)
+        student = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not last.exists():
+            return _Run(student, _copy(student), _optimiser(student, config))
+        if saved.student != config.student:
+            raise ModelError(f"{last}: the run in this folder has another student: {saved.student}; choose another folder")
+        optimiser = _optimiser(student, config)
+        optimiser.load_state_dict(saved.optimiser)
+        return _Run(student, dict(saved.average), optimiser, saved.step, saved.trained_s, saved.pictures)
+    plain = Student(config.student)
+    if config.student.is_pretrained:
+        load_pretrained(plain, config.backbone or find_backbone())
+    student = build_student(config.student) if not config.student.is_pretrained else _freeze(plain)
+    student = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return _Run(student, _copy(student), _optimiser(student, config))
+
+
+def _freeze(student: Student) -> Student:
+    from pipeline.train.backbone import freeze_normalisation
+
+    freeze_normalisation(student.features)
+    return student
+
+
+def _copy(student: Student) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in student.state_dict().items()}
+
+
+def _rate(share: float, step: int, config: TrainConfig) -> float:
+    """Learning rate: linear warm-up, then a cosine to a hundredth."""
+    cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, share))) / 2
+    return config.learning_rate * cosine * min(1.0, (step + 1) / config.warm_up_steps)
+
+
+@torch.no_grad()
+def _update_average(run: _Run, config: TrainConfig) -> None:
+    decay = min(config.average_decay, (1 + run.step) / (10 + run.step))
+    for name, value in run.student.state_dict().items():
+        mean = run.average[name]
+        if mean.dtype.is_floating_point:
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+def _learn(run: _Run, batch: Batch, loss: DetectionLoss, share: float, config: TrainConfig) -> LossParts:
+    """One step of gradient descent."""
+    for group in run.optimiser.param_groups:
+        group["lr"] = _rate(share, run.step, config) * group["rate"]
+    rgb = batch.rgb.permute(0, 3, 1, 2).float().div_(255)  # (B, H, W, 3) -> (B, 3, H, W), stays channels-last in memory
+    centres, strides = cell_centres(rgb.shape[2], rgb.shape[3])
+    with torch.autocast("cpu", torch.bfloat16, enabled=config.is_bfloat16):
+        output = run.student(rgb)
+    parts = loss(output, centres, strides, batch.targets)
+    if not bool(torch.isfinite(parts.total)):
+        raise ModelError(f"the loss is not finite at step {run.step}: lower learning_rate, or set is_bfloat16 to false")
+    run.optimiser.zero_grad(set_to_none=True)
+    parts.total.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_([p for g in run.optimiser.param_groups for p in g["params"]], 10.0)
+    run.optimiser.step()
+    run.step += 1
+    run.pictures += len(rgb)
+    run.last_loss = float(parts.total.detach())
+    _update_average(run, config)
+    return parts
+
+
+def _save(run: _Run, config: TrainConfig) -> Path:
+    path = config.out / "last.pt"
+    state = run.optimiser.state_dict()
+    weights = run.student.state_dict()
+    save_checkpoint(
+        path, Checkpoint(run.student.config, weights, run.average, state, run.step, run.trained_s, run.pictures)
+    )
+    return path
+
+
+def _share(run: _Run, config: TrainConfig) -> float:
+    if config.steps is not None:
+        return run.step / config.steps
+    return run.trained_s / float(config.budget_s or 1)
+
+
+def _source(config: TrainConfig, phase: Phase) -> BatchSource:
+    from dataclasses import replace
+
+    parts = [(read_manifest(mixture.manifest), mixture.share) for mixture in config.mix]
+    augment = replace(config.augment, scale_range=phase.scale_range, mosaic_chance=phase.mosaic_chance)
+    return BatchSource(parts, phase.size_wh, phase.batch_size, augment, config.seed, config.cache_bytes)
+
+
+def _try_save(run: _Run, config: TrainConfig, log: RunLog) -> str:
+    """Save in passing; a full disk is reported and tried again later, the run and the former checkpoint go on."""
+    try:
+        _save(run, config)
+    except StorageError as error:
+        log.note(run.step, str(error))
+        return str(error)
+    return ""
+
+
+def train(
+    config: TrainConfig,
+    watch: Callable[[TrainProgress], None],
+    should_stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
+) -> TrainReport:
+    """Run (or resume) to the end, or until ``should_stop`` answers true after some step; always leaves a checkpoint.
+
+    Raises :class:`UsageError` (an empty or bad manifest), :class:`ModelError` (weights), :class:`StorageError` (the last
+    checkpoint cannot be written; the former one is whole).
+    """
+    torch.set_num_threads(config.threads)
+    run = _begin(config)
+    loss = DetectionLoss(config.loss)
+    log = RunLog(config.out / "log.csv")
+    run.student.train()
+    is_stopped = False
+    for phase in config.phases:
+        if is_stopped or _share(run, config) >= phase.until:
+            continue
+        batches: Iterator[Batch] = endless_batches(_source(config, phase), run.step, config.has_worker)
+        is_stopped = _run_phase(run, phase, batches, loss, config, log, watch, should_stop, clock)
+        del batches  # ends the worker process
+    path = _save(run, config)
+    return TrainReport(path, run.step, run.pictures, run.trained_s, run.last_loss, not is_stopped)
+
+
+def _run_phase(
+    run: _Run,
+    phase: Phase,
+    batches: Iterator[Batch],
+    loss: DetectionLoss,
+    config: TrainConfig,
+    log: RunLog,
+    watch: Callable[[TrainProgress], None],
+    should_stop: Callable[[], bool],
+    clock: Callable[[], float],
+) -> bool:
+    """Steps until the phase is over; true when asked to stop."""
+    saved_at = counted_at = ticked_at = clock()
+    counted = run.pictures
+    for batch in batches:
+        share = _share(run, config)
+        parts = _learn(run, batch, loss, share, config)
+        now = clock()
+        run.trained_s, ticked_at = run.trained_s + now - ticked_at, now
+        note = ""
+        if now - saved_at >= config.checkpoint_every_s:
+            note, saved_at = _try_save(run, config, log), now
+        if note or run.step % config.log_every_steps == 0:
+            rate = (run.pictures - counted) / max(now - counted_at, 1e-9)
+            counted, counted_at = run.pictures, now
+            log.row(run.step, run.pictures, run.trained_s, phase.size_wh, _rate(share, run.step, config), parts, rate)
+            watch(TrainProgress(min(1.0, _share(run, config)), run.step, run.pictures, run.last_loss, rate, note))
+        if should_stop():
+            return True
+        if _share(run, config) >= phase.until:
+            return False
+    return False
