@@ -70,8 +70,8 @@ class DetectorSettings:
     ``weights`` None is the bundled model, else a file, a folder or a model's name; ``device`` is ``auto`` or the
     backend's own word (``CPU``, ``GPU.0``, ``cuda:0``); ``class_confidence`` holds (label, least confidence) pairs that
     replace ``min_confidence`` for those labels; ``labels`` are the words kept (all of the model's when empty);
-    ``max_age_s`` is the age above which a live frame is dropped unseen; ``streams`` and ``threads`` 0 let the backend
-    choose for this machine.
+    ``max_age_s`` is the age above which a live frame is dropped unseen; pictures are scaled down to fit in
+    ``frame_wh``; ``streams`` and ``threads`` 0 let the backend choose for this machine.
     """
 
     weights: str | None
@@ -82,6 +82,7 @@ class DetectorSettings:
     labels: tuple[str, ...]
     max_age_s: float
     max_batch: int
+    frame_wh: tuple[int, int]
     streams: int
     threads: int
 

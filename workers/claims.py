@@ -1,7 +1,7 @@
 """Which cameras this worker serves: leases on the bus, sticky, balanced by preference, taken over when a holder dies.
 
-Worker ``index`` of ``count`` prefers every ``count``-th camera. It takes others only when their preferred worker has not
-asked for them for a whole lease time, and gives them back when that worker asks for them again.
+Worker ``index`` of ``count`` prefers every ``count``-th camera. It takes others only when their preferred worker has
+not asked for them for a whole lease time, and gives them back when that worker asks for them again.
 """
 
 from __future__ import annotations

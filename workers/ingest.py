@@ -9,26 +9,30 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.telemetry import Telemetry
 
-from pipeline.bus.topics import FRAMES, PACKETS
+from pipeline.bus.topics import FRAMES, PACKETS, Topic
 from pipeline.errors import BusError, VedetteError
 from pipeline.protocols import Bus
 from pipeline.types import Frame, PacketBatch
 from workers.claims import Claims
 from workers.runtime import Liveness, bus_patience
 
-__all__ = ["Past", "load_past", "work"]
+__all__ = ["Past", "Reader", "load_past", "work"]
 
 ROLE = "ingest"
-LEAVE_S = 2.0
+LEAVE_S = 1.5
+ROUND_S = 0.3
 REMEMBER_EVERY_S = 5.0
 BUS_REST_S = 0.5
 
 Past = tuple[int, float]
 """The last session of a camera and its last media time: what comes next has to be later."""
+
+Reader = Callable[[Past | None], Iterator[Frame | PacketBatch]]
+"""Reads a camera, or one stream of it, from after an earlier reader's past."""
 
 
 def load_past(bus: Bus, camera: str) -> Past | None:
@@ -44,20 +48,22 @@ def work(
     bus: Bus,
     claims: Claims,
     camera: str,
-    read: Callable[[Past | None], Iterator[Frame | PacketBatch]],
+    readers: Sequence[Reader],
     telemetry: Telemetry,
     liveness: Liveness,
     stop: threading.Event,
     *,
+    packets: Topic = PACKETS,
     wait_s: float | None = None,
 ) -> VedetteError | None:
     """Read ``camera`` until told to stop or its recording ends; the error that ended it, if one did.
 
-    ``read(past)`` yields the camera's frames and packet batches; ``wait_s`` as in :meth:`Bus.append`: None for a live
+    ``readers`` yield the camera's frames and packet batches (two when a sub-stream is analysed), each in a thread.
+    ``packets`` is the packets topic with this camera's bounds. ``wait_s`` as in :meth:`Bus.append`: None for a live
     camera (a full queue drops its oldest), seconds for a recording (a full queue makes the reader wait, for ever).
     """
-    outlet = _Outlet(bus, camera, telemetry, liveness, stop, wait_s)
-    thread: threading.Thread | None = None
+    outlets = [_Outlet(bus, camera, packets, telemetry, liveness, stop, wait_s) for _ in readers]
+    threads: list[threading.Thread] = []
     while not stop.is_set():
         change = bus_patience(lambda: claims.renew(time.monotonic()), stop, telemetry, liveness)
         if change is None:
@@ -65,20 +71,31 @@ def work(
         if change.lost:  # another process reads this camera now; ours would only add older frames
             telemetry.log.warning("camera_taken_over", camera=camera)
             break
-        if change.gained and thread is None:
+        if change.gained and not threads:
             past = bus_patience(lambda: load_past(bus, camera), stop, telemetry, liveness)
-            thread = threading.Thread(target=outlet.drain, args=(read, past), name=f"read-{camera}", daemon=True)
-            thread.start()
-        if thread is None:
+            for outlet, read in zip(outlets, readers, strict=True):
+                thread = threading.Thread(target=outlet.drain, args=(read, past), name=f"read-{camera}", daemon=True)
+                thread.start()
+                threads.append(thread)
+        if not threads:
             liveness.progress()
-        elif not thread.is_alive():
+        elif not any(thread.is_alive() for thread in threads) or any(outlet.error for outlet in outlets):
             break
-        outlet.finished.wait(0.5)
+        stop.wait(ROUND_S)
     stop.set()
-    if thread is not None:
+    for thread in threads:
         thread.join(LEAVE_S)
-    outlet.remember()
-    return outlet.error
+    for outlet in outlets:
+        outlet.remember()
+    _release(claims, telemetry)
+    return next((outlet.error for outlet in outlets if outlet.error is not None), None)
+
+
+def _release(claims: Claims, telemetry: Telemetry) -> None:
+    try:
+        claims.release()
+    except BusError as error:
+        telemetry.log.warning("bus_away", error=str(error))
 
 
 class _Outlet:
@@ -88,21 +105,21 @@ class _Outlet:
         self,
         bus: Bus,
         camera: str,
+        packets: Topic,
         telemetry: Telemetry,
         liveness: Liveness,
         stop: threading.Event,
         wait_s: float | None,
     ) -> None:
-        self._bus, self._camera, self._telemetry = bus, camera, telemetry
+        self._bus, self._camera, self._packets, self._telemetry = bus, camera, packets, telemetry
         self._liveness, self._stop, self._wait_s = liveness, stop, wait_s
         self._past: Past | None = None
         self._remembered_at_s = 0.0
         self._rest_until_s = 0.0
         self._is_bus_away = False
-        self.finished = threading.Event()
         self.error: VedetteError | None = None
 
-    def drain(self, read: Callable[[Past | None], Iterator[Frame | PacketBatch]], past: Past | None) -> None:
+    def drain(self, read: Reader, past: Past | None) -> None:
         """Everything the reader yields, until it ends, fails for good, or the worker is told to stop."""
         try:
             for value in read(past):
@@ -112,8 +129,6 @@ class _Outlet:
                 self._put(value)
         except VedetteError as error:
             self.error = error
-        finally:
-            self.finished.set()
 
     def remember(self) -> None:
         """Save the last session and media time, so that a later process goes on after them."""
@@ -126,7 +141,7 @@ class _Outlet:
             self._telemetry.log.warning("bus_away", error=str(error))
 
     def _put(self, value: Frame | PacketBatch) -> None:
-        topic = FRAMES if isinstance(value, Frame) else PACKETS
+        topic = FRAMES if isinstance(value, Frame) else self._packets
         if self._wait_s is not None:
             self._put_patiently(value, self._wait_s)
         elif time.monotonic() < self._rest_until_s:
@@ -152,7 +167,7 @@ class _Outlet:
     def _put_patiently(self, value: Frame | PacketBatch, wait_s: float) -> None:
         """A recording loses nothing: wait for room as long as it takes. Packets are not needed to decide."""
         if isinstance(value, PacketBatch):
-            bus_patience(lambda: self._bus.append(self._camera, PACKETS, value), self._stop, self._telemetry)
+            bus_patience(lambda: self._bus.append(self._camera, self._packets, value), self._stop, self._telemetry)
             return
         while not self._stop.is_set():
             if bus_patience(

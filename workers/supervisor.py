@@ -1,7 +1,8 @@
 """Runs all roles of a site as child processes: a dead one comes back with back-off, the others never notice.
 
 In: a table of roles. Out: an exit code. On SIGTERM the roles are told to leave in the order in which data flows
-(ingest, detect, alert), each within its share of ten seconds; who does not leave is killed. Next file: ``workers/cli.py``.
+(ingest, detect, alert), each within its share of ten seconds; who does not leave is killed. Next file:
+``workers/cli.py``.
 """
 
 from __future__ import annotations

@@ -70,6 +70,8 @@ class DetectorModel(Part):
     """A live frame older than this is dropped instead of analysed."""
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
     """Most frames given to the model at once."""
+    frame_wh: tuple[Annotated[int, Field(ge=64, le=4096)], Annotated[int, Field(ge=64, le=4096)]] = (640, 384)
+    """Pictures are scaled down to fit in [width, height] before they are analysed: what the model was made for."""
     streams: Annotated[int, Field(ge=0, le=256)] = 0
     """Inferences that run side by side; 0 chooses for this machine."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0

@@ -176,6 +176,7 @@ def _detector(model: DetectorModel, folder: Path) -> DetectorSettings:
         labels=model.labels,
         max_age_s=model.max_age_s,
         max_batch=model.max_batch,
+        frame_wh=model.frame_wh,
         streams=model.streams,
         threads=model.threads,
     )

@@ -1,0 +1,94 @@
+"""The detect role: turns waiting frames of the cameras it holds into findings.
+
+In: ``vedette:{cam}:frames``. Out: ``vedette:{cam}:detections``; a frame leaves its stream in the same atomic step in
+which its finding arrives, so a killed detector leaves every unanswered frame to its successor.
+Next file: ``pipeline/detect/stage.py``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from pipeline.telemetry import Telemetry
+
+from pipeline.bus.topics import DETECTIONS, FRAMES
+from pipeline.detect.stage import DetectStage, Outcome
+from pipeline.protocols import Bus, Entry
+from pipeline.types import Frame
+from workers.claims import Claims
+from workers.runtime import Liveness, bus_patience
+
+__all__ = ["work"]
+
+BLOCK_S = 0.5
+
+
+def work(
+    bus: Bus,
+    claims: Claims,
+    stage: DetectStage,
+    telemetry: Telemetry,
+    liveness: Liveness,
+    stop: threading.Event,
+    *,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """Look at the frames of every claimed camera until told to stop, then release. ``now`` gives UTC seconds.
+
+    Raises ModelError when the detector fails: a fresh process is worth more than one with a broken runtime.
+    """
+    positions: dict[str, str] = {}
+    while not stop.is_set():
+        change = bus_patience(lambda: claims.renew(time.monotonic()), stop, telemetry, liveness)
+        if change is None:
+            break
+        for camera in change.lost:
+            stage.forget(camera)
+            positions.pop(camera, None)
+        for camera in change.gained:
+            positions[camera] = "0"  # what its former worker left unanswered is answered first
+            telemetry.log.info("camera_claimed", role="detect", camera=camera)
+        if positions:
+            bus_patience(lambda: _fetch(bus, stage, positions), stop, telemetry, liveness)
+            _answer(bus, stage, telemetry, stop, now)
+        else:
+            stop.wait(BLOCK_S)
+        liveness.progress()
+    bus_patience(claims.release, stop, telemetry)
+
+
+def _fetch(bus: Bus, stage: DetectStage, positions: dict[str, str]) -> None:
+    """Let what is new on every camera's stream wait in the stage; blocks a while when nothing is."""
+    streams = {(camera, FRAMES): position for camera, position in positions.items()}
+    for (camera, _), entries in bus.read(streams, max_entries=FRAMES.max_entries, block_s=BLOCK_S).items():
+        for entry in entries:
+            stage.offer(camera, entry, _waiting_since_s(entry))
+            positions[camera] = entry.id
+
+
+def _answer(
+    bus: Bus, stage: DetectStage, telemetry: Telemetry, stop: threading.Event, now: Callable[[], float]
+) -> None:
+    """Look at everything that waits, a batch at a time, and hand over what came of it."""
+    while stage.has_waiting:
+        began_s = time.perf_counter()
+        outcomes = stage.step(now())
+        pictures = sum(finding.detections is not None for outcome in outcomes for finding in outcome.findings)
+        telemetry.detected(pictures, time.perf_counter() - began_s)
+        for outcome in outcomes:
+            bus_patience(lambda outcome=outcome: _hand_over(bus, outcome), stop, telemetry)  # type: ignore[misc]
+
+
+def _hand_over(bus: Bus, outcome: Outcome) -> None:
+    bus.exchange(
+        outcome.camera,
+        [(FRAMES, entry_id) for entry_id in outcome.entry_ids],
+        [(DETECTIONS, finding) for finding in outcome.findings],
+    )
+
+
+def _waiting_since_s(entry: Entry) -> float:
+    """A live frame's age counts from its media time, which is anchored to the wall clock."""
+    return entry.message.ref.at_s if isinstance(entry.message, Frame) else 0.0

@@ -1,0 +1,221 @@
+"""Picks the adapters: the only place that knows which detector, tracker, bus and camera reader a site runs with.
+
+In: ``SiteSettings`` and a ``Job``. Out: a role at work (``ingest``, ``detect``, ``alert``), or its parts for replay and
+bench. Heavy imports stay inside the functions, so that each process loads only what its role needs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.telemetry import Telemetry
+
+from pipeline.bus.connection import Tls
+from pipeline.bus.redis import RedisBus
+from pipeline.bus.topics import PACKETS
+from pipeline.errors import SourceError, UsageError
+from pipeline.protocols import Bus, Count, Detector
+from pipeline.settings import CameraSettings, DetectorSettings, RedisSettings, Secret, SiteSettings
+from pipeline.types import Frame, PacketBatch
+from workers.claims import Claims
+from workers.runtime import Liveness
+
+if TYPE_CHECKING:
+    from pipeline.alert.stage import AlertStage
+
+    from pipeline.ingest.camera import CameraConfig
+    from pipeline.ingest.source import SourceConfig
+    from workers.child import Job
+    from workers.ingest import Past, Reader
+
+__all__ = [
+    "BUNDLED_WEIGHTS",
+    "alert",
+    "detect",
+    "frame_reader",
+    "ingest",
+    "new_detector",
+    "new_stage",
+    "open_bus",
+    "packet_reader",
+]
+
+BUNDLED_WEIGHTS = Path(__file__).resolve().parents[1] / "pipeline" / "detect" / "weights" / "vedette-n"
+LOSSLESS_WAIT_S = 1.0
+PACKET_BATCH_S = 0.5
+
+
+def open_bus(settings: RedisSettings, count: Count) -> RedisBus:
+    """The bus of a site whose Redis is known. Raises UsageError for a URL that cannot be used."""
+    if settings.url is None:
+        raise UsageError(
+            "This process was given no Redis URL; `vedette run` starts a Redis of its own and passes it on."
+        )
+    tls = Tls(settings.ca_file, settings.cert_file, settings.key_file)
+    return RedisBus(settings.url.reveal(), is_cluster=settings.is_cluster, tls=tls, count=count)
+
+
+def new_detector(settings: DetectorSettings) -> Detector:
+    """The detector a site asks for: the bundled one, an exported network in OpenVINO, or ``.pt`` weights in torch.
+
+    Raises ModelError when the weights cannot be used, UsageError for a class the model does not know.
+    """
+    from pipeline.detect.selection import Selection
+
+    selection = Selection(settings.min_confidence, settings.class_confidence, settings.labels)
+    weights = settings.weights
+    is_torch = settings.backend == "ultralytics" or (settings.backend == "auto" and str(weights).endswith(".pt"))
+    if is_torch:
+        from pipeline.detect.ultralytics import UltralyticsDetector
+
+        if weights is None:
+            raise UsageError("detector.backend ultralytics needs detector.weights, for instance yolo26n.pt.")
+        return UltralyticsDetector(weights, selection, device=settings.device)
+    from pipeline.detect.openvino import OpenVinoDetector
+    from pipeline.openvino_runtime import Placement
+
+    placement = Placement(settings.device, settings.threads, settings.streams)
+    return OpenVinoDetector(BUNDLED_WEIGHTS if weights is None else Path(weights), selection, placement)
+
+
+def new_stage(site: SiteSettings, camera: str) -> AlertStage:
+    """The alert stage of one camera: its tracker, its rules, its health."""
+    from pipeline.alert.stage import AlertStage
+
+    from pipeline.track.bytetrack import ByteTracker
+
+    return AlertStage(site.camera(camera).alert, ByteTracker(), config_hash=site.config_hash)
+
+
+def frame_reader(
+    camera: CameraSettings,
+    frame_wh: tuple[int, int],
+    telemetry: Telemetry,
+    *,
+    after: Past | None = None,
+    start_at: datetime | None = None,
+    has_packets: bool = True,
+) -> Iterator[Frame | PacketBatch]:
+    """Analysis frames of one camera, and its packets too unless it has a sub-stream or ``has_packets`` is False."""
+    from pipeline.ingest.camera import CameraConfig
+    from pipeline.ingest.health import HealthConfig
+    from pipeline.ingest.motion import GateConfig
+
+    config = CameraConfig(
+        camera.name,
+        _source(camera, camera.detect_url or camera.url),
+        detect_fps=camera.detect_fps,
+        heartbeat_s=camera.heartbeat_s,
+        analysis_wh=frame_wh,
+        start_at=start_at,
+        batch_s=PACKET_BATCH_S if has_packets and camera.detect_url is None else 0.0,
+        gate=GateConfig(is_enabled=camera.is_gated, hold_s=camera.motion_hold_s),
+        health=HealthConfig(declared_fps=camera.declared_fps),
+    )
+    return _read(config, telemetry, after)
+
+
+def packet_reader(
+    camera: CameraSettings, telemetry: Telemetry, *, after: Past | None = None
+) -> Iterator[Frame | PacketBatch]:
+    """Packets of a camera's recorded stream when another stream of it is analysed: nothing is decoded."""
+    from pipeline.ingest.camera import CameraConfig
+
+    config = CameraConfig(camera.name, _source(camera, camera.url), has_frames=False, batch_s=PACKET_BATCH_S)
+    return _read(config, telemetry, after)
+
+
+def ingest(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness, stop: threading.Event) -> int:
+    """Read the camera of ``job`` onto the bus until told to stop or its recording ends; the exit code."""
+    from workers.ingest import work
+
+    camera = site.camera(job.camera or site.cameras[0].name)
+    bus = open_bus(site.redis, telemetry.count)
+    readers: list[Reader] = [partial(_frames_after, camera, site.detector.frame_wh, telemetry)]
+    if camera.detect_url is not None:
+        readers.append(partial(_packets_after, camera, telemetry))
+    error = work(
+        bus,
+        Claims(bus, job.role, _owner(), [camera.name]),
+        camera.name,
+        readers,
+        telemetry,
+        liveness,
+        stop,
+        packets=replace(PACKETS, max_age_s=camera.packets_s, max_bytes=camera.packets_bytes),
+        wait_s=LOSSLESS_WAIT_S if job.is_lossless else None,
+    )
+    if error is None:
+        return 0
+    telemetry.log.error("source_ended", camera=camera.name, error=str(error))
+    return error.exit_code
+
+
+def detect(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness, stop: threading.Event) -> int:
+    """Detect in the frames of this job's share of the cameras until told to stop; the exit code."""
+    from pipeline.detect.stage import DetectStage
+    from workers.detect import work
+
+    detector = new_detector(site.detector)
+    telemetry.log.info("detector_ready", detector=detector.name, input_wh=detector.input_wh)
+    stage = DetectStage(
+        detector,
+        telemetry.count,
+        max_batch=site.detector.max_batch,
+        max_age_s=None if job.is_lossless else site.detector.max_age_s,
+    )
+    bus = open_bus(site.redis, telemetry.count)
+    work(bus, _claims(bus, site, job), stage, telemetry, liveness, stop)
+    return 0
+
+
+def alert(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness, stop: threading.Event) -> int:
+    """Fold the findings of this job's share of the cameras into alerts until told to stop; the exit code."""
+    from workers.alert import work
+
+    bus = open_bus(site.redis, telemetry.count)
+    work(bus, _claims(bus, site, job), partial(new_stage, site), telemetry, liveness, stop)
+    return 0
+
+
+def _frames_after(
+    camera: CameraSettings, frame_wh: tuple[int, int], telemetry: Telemetry, past: Past | None
+) -> Iterator[Frame | PacketBatch]:
+    return frame_reader(camera, frame_wh, telemetry, after=past)
+
+
+def _packets_after(camera: CameraSettings, telemetry: Telemetry, past: Past | None) -> Iterator[Frame | PacketBatch]:
+    return packet_reader(camera, telemetry, after=past)
+
+
+def _source(camera: CameraSettings, url: Secret) -> SourceConfig:
+    from pipeline.ingest.source import SourceConfig
+
+    return SourceConfig(url.reveal(), camera.transport, camera.open_timeout_s, camera.read_timeout_s)
+
+
+def _read(config: CameraConfig, telemetry: Telemetry, after: Past | None) -> Iterator[Frame | PacketBatch]:
+    from pipeline.ingest.camera import CameraReader
+
+    def tell(error: SourceError) -> None:
+        telemetry.log.warning("source_failed", camera=config.name, error=str(error))
+
+    return iter(CameraReader(config, after=after, count=telemetry.count, tell=tell))
+
+
+def _claims(bus: Bus, site: SiteSettings, job: Job) -> Claims:
+    names = [camera.name for camera in site.cameras]
+    return Claims(bus, job.role, _owner(), names, index=job.index, count=job.count)
+
+
+def _owner() -> str:
+    """A name for this process that no other has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
