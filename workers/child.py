@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from pipeline.telemetry import Telemetry
 
@@ -36,7 +37,7 @@ class Job:
 
     ``camera``: for ingest, the camera it reads. ``index`` of ``count``: for detect and alert, which share of the
     cameras it prefers. ``is_lossless``: recordings, where a full queue makes the producer wait. ``port``: where metrics
-    are served, 0 for nowhere.
+    are served, 0 for nowhere. ``start_at``: when the recordings began, None to ask them.
     """
 
     role: str
@@ -45,6 +46,7 @@ class Job:
     count: int = 1
     is_lossless: bool = False
     port: int = 0
+    start_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -60,7 +62,10 @@ def child_role(job: Job, settings_fd: int) -> Role:
     argv += ["--index", str(job.index), "--count", str(job.count), "--port", str(job.port)]
     if job.is_lossless:
         argv.append("--lossless")
-    return Role(job.name, tuple(argv), ORDERS[job.role], is_vital=job.role != "ingest", pass_fds=(settings_fd,))
+    if job.start_at is not None:
+        argv += ["--start", job.start_at.isoformat()]
+    is_vital = job.role != "ingest" or job.is_lossless
+    return Role(job.name, tuple(argv), ORDERS[job.role], is_vital=is_vital, pass_fds=(settings_fd,))
 
 
 def run_role(job: Job, site: SiteSettings, telemetry: Telemetry) -> int:
@@ -88,8 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--lossless", action="store_true")
+    parser.add_argument("--start", type=datetime.fromisoformat)
     given = parser.parse_args(arguments)
-    job = Job(given.role, given.camera, given.index, given.count, given.lossless, given.port)
+    job = Job(given.role, given.camera, given.index, given.count, given.lossless, given.port, given.start)
     telemetry = Telemetry(role=job.name)
     try:
         return run_role(job, from_descriptor(SiteSettings, given.settings_fd), telemetry)

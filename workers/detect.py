@@ -33,11 +33,12 @@ def work(
     liveness: Liveness,
     stop: threading.Event,
     *,
+    recorded: frozenset[str] = frozenset(),
     now: Callable[[], float] = time.time,
 ) -> None:
-    """Look at the frames of every claimed camera until told to stop, then release. ``now`` gives UTC seconds.
+    """Look at the frames of every claimed camera until told to stop, then release.
 
-    Raises ModelError when the detector fails: a fresh process is worth more than one with a broken runtime.
+    ``recorded``: cameras that are recordings, of which no frame is ever dropped. ``now`` gives UTC seconds. Raises ModelError when the detector fails: a fresh process is worth more than one with a broken runtime.
     """
     positions: dict[str, str] = {}
     while not stop.is_set():
@@ -51,7 +52,7 @@ def work(
             positions[camera] = "0"  # what its former worker left unanswered is answered first
             telemetry.log.info("camera_claimed", role="detect", camera=camera)
         if positions:
-            bus_patience(lambda: _fetch(bus, stage, positions), stop, telemetry, liveness)
+            bus_patience(lambda: _fetch(bus, stage, positions, recorded), stop, telemetry, liveness)
             _answer(bus, stage, telemetry, stop, now)
         else:
             stop.wait(BLOCK_S)
@@ -59,12 +60,12 @@ def work(
     bus_patience(claims.release, stop, telemetry)
 
 
-def _fetch(bus: Bus, stage: DetectStage, positions: dict[str, str]) -> None:
+def _fetch(bus: Bus, stage: DetectStage, positions: dict[str, str], recorded: frozenset[str]) -> None:
     """Let what is new on every camera's stream wait in the stage; blocks a while when nothing is."""
     streams = {(camera, FRAMES): position for camera, position in positions.items()}
     for (camera, _), entries in bus.read(streams, max_entries=FRAMES.max_entries, block_s=BLOCK_S).items():
         for entry in entries:
-            stage.offer(camera, entry, _waiting_since_s(entry))
+            stage.offer(camera, entry, None if camera in recorded else _waiting_since_s(entry))
             positions[camera] = entry.id
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pipeline.telemetry import Telemetry
 
 from pipeline.bus.topics import FRAMES, PACKETS, Topic
-from pipeline.errors import BusError, VedetteError
+from pipeline.errors import BusError, SourceError, VedetteError
 from pipeline.protocols import Bus
 from pipeline.types import Frame, PacketBatch
 from workers.claims import Claims
@@ -69,7 +69,7 @@ def work(
         if change is None:
             break
         if change.lost:  # another process reads this camera now; ours would only add older frames
-            telemetry.log.warning("camera_taken_over", camera=camera)
+            outlets[0].error = SourceError(f"Another process reads camera {camera} now.")
             break
         if change.gained and not threads:
             past = bus_patience(lambda: load_past(bus, camera), stop, telemetry, liveness)

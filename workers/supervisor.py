@@ -29,8 +29,8 @@ EXIT_USAGE = 2
 class Role:
     """One child process: what it is called, how it is started, and when it leaves (lower ``order`` first).
 
-    ``pass_fds``: descriptors it inherits (its settings, see ``pipeline/handover.py``). ``is_vital``:
-    when it refuses its configuration at its first start (exit 2), the whole site stops with that code.
+    ``pass_fds``: descriptors it inherits (its settings, see ``pipeline/handover.py``). ``is_vital``: when it refuses its
+    configuration at its first start (exit 2), the whole site stops with that code.
     """
 
     name: str
@@ -53,19 +53,13 @@ class _Child:
 
 
 class Supervisor:
-    """Keeps every role running until ``stop`` is set or, with ``until_done``, until each has ended by itself with 0."""
+    """Keeps every role running until ``stop`` is set; a role that ends by itself with 0 is done (a recording)."""
 
     def __init__(
-        self,
-        roles: Sequence[Role],
-        telemetry: Telemetry,
-        *,
-        until_done: bool = False,
-        clock: Callable[[], float] = time.monotonic,
+        self, roles: Sequence[Role], telemetry: Telemetry, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._children = [_Child(role) for role in roles]
         self._telemetry = telemetry
-        self._until_done = until_done
         self._clock = clock
 
     def run(self, stop: threading.Event, each_round: Callable[[], None] = lambda: None) -> int:
@@ -79,8 +73,6 @@ class Supervisor:
                 if any(c.is_done and c.role.is_vital and c.exit_code == EXIT_USAGE for c in self._children):
                     code = EXIT_USAGE
                     break
-                if self._until_done and all(child.is_done for child in self._children):
-                    return max((child.exit_code for child in self._children), default=0)
                 stop.wait(POLL_S)
         finally:
             self._bring_down()
@@ -120,8 +112,8 @@ class Supervisor:
             return
         child.exit_code = exit_code
         child.process = None
-        is_refusal = exit_code == EXIT_USAGE and child.deaths == 0 and (child.role.is_vital or self._until_done)
-        if is_refusal or (self._until_done and exit_code == 0):
+        is_refusal = exit_code == EXIT_USAGE and child.deaths == 0 and child.role.is_vital
+        if is_refusal or exit_code == 0:
             child.is_done = True
             self._telemetry.log.info("role_ended", role=child.role.name, exit_code=exit_code)
             return

@@ -42,6 +42,7 @@ __all__ = [
     "detect",
     "frame_reader",
     "ingest",
+    "is_recording",
     "new_detector",
     "new_stage",
     "open_bus",
@@ -139,7 +140,7 @@ def ingest(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Livenes
 
     camera = site.camera(job.camera or site.cameras[0].name)
     bus = open_bus(site.redis, telemetry.count)
-    readers: list[Reader] = [partial(_frames_after, camera, site.detector.frame_wh, telemetry)]
+    readers: list[Reader] = [partial(_frames_after, camera, site.detector.frame_wh, telemetry, job.start_at)]
     if camera.detect_url is not None:
         readers.append(partial(_packets_after, camera, telemetry))
     error = work(
@@ -151,7 +152,7 @@ def ingest(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Livenes
         liveness,
         stop,
         packets=replace(PACKETS, max_age_s=camera.packets_s, max_bytes=camera.packets_bytes),
-        wait_s=LOSSLESS_WAIT_S if job.is_lossless else None,
+        wait_s=LOSSLESS_WAIT_S if job.is_lossless or is_recording(camera) else None,
     )
     if error is None:
         return 0
@@ -166,14 +167,10 @@ def detect(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Livenes
 
     detector = new_detector(site.detector)
     telemetry.log.info("detector_ready", detector=detector.name, input_wh=detector.input_wh)
-    stage = DetectStage(
-        detector,
-        telemetry.count,
-        max_batch=site.detector.max_batch,
-        max_age_s=None if job.is_lossless else site.detector.max_age_s,
-    )
+    stage = DetectStage(detector, telemetry.count, max_batch=site.detector.max_batch, max_age_s=site.detector.max_age_s)
+    recorded = frozenset(camera.name for camera in site.cameras if job.is_lossless or is_recording(camera))
     bus = open_bus(site.redis, telemetry.count)
-    work(bus, _claims(bus, site, job), stage, telemetry, liveness, stop)
+    work(bus, _claims(bus, site, job), stage, telemetry, liveness, stop, recorded=recorded)
     return 0
 
 
@@ -186,10 +183,19 @@ def alert(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness
     return 0
 
 
+def is_recording(camera: CameraSettings) -> bool:
+    """Whether the analysed stream of ``camera`` is a file, which loses nothing, instead of a live source."""
+    return not _source(camera, camera.detect_url or camera.url).is_live
+
+
 def _frames_after(
-    camera: CameraSettings, frame_wh: tuple[int, int], telemetry: Telemetry, past: Past | None
+    camera: CameraSettings,
+    frame_wh: tuple[int, int],
+    telemetry: Telemetry,
+    start_at: datetime | None,
+    past: Past | None,
 ) -> Iterator[Frame | PacketBatch]:
-    return frame_reader(camera, frame_wh, telemetry, after=past)
+    return frame_reader(camera, frame_wh, telemetry, after=past, start_at=start_at)
 
 
 def _packets_after(camera: CameraSettings, telemetry: Telemetry, past: Past | None) -> Iterator[Frame | PacketBatch]:

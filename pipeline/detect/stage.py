@@ -61,15 +61,15 @@ class DetectStage:
     Cameras take turns: the one served longest ago comes first, so none starves however many wait. Ticks (frames
     without a picture) and the end of a recording always become findings, in their place among the camera's pictures.
 
-    ``max_age_s`` is how long a picture may wait before it is dropped unseen; None is replay: nothing is ever dropped,
-    and a batch may hold several pictures of one camera. Same offers and times, same outcomes.
+    ``max_age_s`` is how long a live picture may wait before it is dropped unseen. Pictures of a recording are never
+    dropped, and a batch may hold several of one camera. Same offers and times, same outcomes.
     """
 
-    def __init__(self, detector: Detector, count: Count, *, max_batch: int, max_age_s: float | None) -> None:
+    def __init__(self, detector: Detector, count: Count, *, max_batch: int, max_age_s: float) -> None:
         if max_batch < 1:
             raise ValueError(f"max_batch: expected at least 1, got {max_batch}")
-        if max_age_s is not None and not max_age_s > 0:
-            raise ValueError(f"max_age_s: expected more than 0 or None, got {max_age_s}")
+        if not max_age_s > 0:
+            raise ValueError(f"max_age_s: expected more than 0, got {max_age_s}")
         self._detector = detector
         self._count = count
         self._max_batch = max_batch
@@ -82,11 +82,11 @@ class DetectStage:
         """Whether another :meth:`step` would settle something."""
         return any(queue.waiting for queue in self._queues.values())
 
-    def offer(self, camera: str, entry: Entry, since_s: float) -> None:
+    def offer(self, camera: str, entry: Entry, since_s: float | None) -> None:
         """Let an entry of ``camera`` wait; entries of a camera come in the order of its stream.
 
         ``since_s`` is the moment from which its age counts (its media time, or when it arrived), on the clock that
-        :meth:`step` is given.
+        :meth:`step` is given; None for a recording, which waits as long as it takes.
         """
         frame = entry.message if isinstance(entry.message, Frame) else None
         if frame is None:
@@ -102,9 +102,8 @@ class DetectStage:
 
         Raises ModelError when the detector fails; then everything but drops waits on unchanged.
         """
-        if self._max_age_s is not None:
-            for camera, queue in self._queues.items():
-                self._shed(camera, queue, now_s, self._max_age_s)
+        for camera, queue in self._queues.items():
+            self._shed(camera, queue, now_s)
         turns = self._turns()
         pictures = [one.picture for _, one in turns if one.picture is not None]
         found = self._detector.detect(pictures) if pictures else []
@@ -132,7 +131,7 @@ class DetectStage:
         }
         order = sorted(
             (camera for camera in pictures if pictures[camera]),
-            key=lambda camera: (self._queues[camera].served_round, pictures[camera][0].since_s, camera),
+            key=lambda camera: (self._queues[camera].served_round, pictures[camera][0].since_s or 0.0, camera),
         )
         return list(islice(_interleave({camera: pictures[camera] for camera in order}), self._max_batch))
 
