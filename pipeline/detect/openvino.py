@@ -23,7 +23,7 @@ from pipeline.detect.letterbox import Letterbox, input_wh_for
 from pipeline.detect.readout import Readout
 from pipeline.detect.selection import COCO_80, Selection
 from pipeline.errors import ModelError
-from pipeline.openvino_runtime import Placement, compile_model, read_model, stream_count
+from pipeline.openvino_runtime import Placement, compile_model, is_quantised, read_model, stream_count
 from pipeline.types import Detections, Frame
 
 __all__ = ["OpenVinoDetector"]
@@ -256,7 +256,7 @@ def _with_i420_input(model: ov.Model, input_wh: tuple[int, int]) -> ov.Model:
 
 def _precision_of(model: ov.Model) -> str:
     """``int8``, ``fp16`` or ``fp32``: how the weights are stored."""
-    if any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops()):
+    if is_quantised(model):
         return "int8"
     types = {node.get_element_type() for node in model.get_ops() if node.get_type_name() == "Constant"}
     return "fp16" if ov.Type.f16 in types else "fp32"

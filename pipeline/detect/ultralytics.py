@@ -117,7 +117,7 @@ class UltralyticsDetector:
         return Letterbox.fit(frame_wh, input_wh, may_enlarge=self._fixed_wh is not None)
 
     def _tensors(self, frames: Sequence[Frame], letterbox: Letterbox) -> Iterator[Any]:
-        """Batches for the network, (B, 3, H, W) 0..1 on its device; on a CPU, where more gain nothing, of one picture."""
+        """Batches for the network, (B, 3, H, W) 0..1 on its device; on a CPU of one picture, as more gain nothing."""
         import torch
 
         size = _MAX_CUDA_BATCH if self._device.type == "cuda" else 1
@@ -243,9 +243,10 @@ def _load(weights: Path, *, is_trusted: bool) -> tuple[Any, ModelCard]:
             f"{weights}: not a checkpoint that can be read safely; it is damaged, of another program,"
             f" or holds code besides known layers ({type(error).__name__})"
         ) from error
-    model: Any = checkpoint.get("ema") or checkpoint.get("model")
-    if not isinstance(model, torch.nn.Module) or not hasattr(model, "model"):
+    held = checkpoint.get("ema") or checkpoint.get("model")
+    if not isinstance(held, torch.nn.Module) or not hasattr(held, "model"):
         raise ModelError(f"{weights}: holds no ultralytics model")
+    model: Any = held
     head = model.model[-1]
     if type(head).__name__ not in _DETECT_HEADS:
         raise ModelError(f"{weights}: this model ends in '{type(head).__name__}', and a detector in 'Detect' is needed")
