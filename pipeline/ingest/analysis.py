@@ -19,6 +19,7 @@ from pipeline.video.decoder import Picture, Scaler, fit_size
 
 __all__ = ["Analyst", "Look"]
 
+_MIN_SIDE_PX = 16
 _FORGET_AFTER_S = 10.0
 """A gap in the pictures after which the gate learns the scene afresh."""
 
@@ -72,6 +73,11 @@ class Analyst:
         """Whether the picture at ``at_s`` is to be looked at; ask once per picture."""
         return self._looked_at.choose(at_s) is not None
 
+    def can_see(self, picture: Picture) -> bool:
+        """Whether ``picture`` is large enough, once scaled, for gate and health to say anything about it."""
+        sides = picture.size_wh
+        return min(sides) >= _MIN_SIDE_PX and min(fit_size(sides, self._analysis_wh)) >= _MIN_SIDE_PX
+
     def look(self, picture: Picture, at_s: float) -> Look | None:
         """Scale ``picture``, judge it, and say whether it is published. Raises SourceError when it cannot be scaled."""
         if self._last_look_s is not None and at_s - self._last_look_s > _FORGET_AFTER_S:
@@ -80,7 +86,7 @@ class Analyst:
         i420 = self._scaler.i420(picture, fit_size(picture.size_wh, self._analysis_wh))
         luma = i420[: i420.shape[0] * 2 // 3]
         reading = self._gate.update(luma, at_s)
-        health = self._health.update(luma, at_s, motion=reading.motion)
+        health = self._health.update(luma, at_s)
         self._is_open = reading.is_open
         kind = self._published.choose(at_s, is_open=reading.is_open)
         if kind is None:

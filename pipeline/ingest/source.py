@@ -158,15 +158,15 @@ def _device_request(config: SourceConfig) -> MediaRequest:
 
 
 def _rtsp_request(config: SourceConfig) -> MediaRequest:
-    timeout_us = str(round(max(config.open_timeout_s, config.read_timeout_s) * 1e6))
     options: dict[str, str] = {
         "rtsp_transport": config.transport,
         "allowed_media_types": "video",
         "protocol_whitelist": "rtsp,rtsps,rtp,srtp,tcp,udp,tls,crypto",
-        "fflags": "nobuffer",
-        # Enough to learn the picture size from the first key frame; what is read here is delivered, not lost.
-        "analyzeduration": "2000000",
-        "timeout": timeout_us,
+        # Stop looking after the first packet: the session description names codec and size, and waiting for more
+        # costs a second. "fflags=nobuffer" would throw away the key frame that is read here.
+        "probesize": "32",
+        "analyzeduration": "0",
+        "timeout": str(round(config.open_timeout_s * 1e6)),
     }
     if config.transport == "tcp":
         options["max_delay"] = "0"
@@ -178,7 +178,7 @@ def _rtsp_request(config: SourceConfig) -> MediaRequest:
 def _http_request(config: SourceConfig) -> MediaRequest:
     options = {
         "protocol_whitelist": "http,https,tcp,tls,crypto,data",
-        "rw_timeout": str(round(max(config.open_timeout_s, config.read_timeout_s) * 1e6)),
+        "rw_timeout": str(round(config.open_timeout_s * 1e6)),
     }
     return _live_request(config, options)
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from fractions import Fraction
 
 from pipeline.errors import SourceError
 from pipeline.ingest.analysis import Analyst
 from pipeline.ingest.gop import GopDecoder
 from pipeline.ingest.quiet import QuietConfig, SizeWatch
-from pipeline.ingest.timestamps import DriftWatch, Session, SessionLine, TimestampValidator
+from pipeline.ingest.timestamps import DriftWatch, Session, SessionLine, TimestampValidator, with_first_stamps
 from pipeline.protocols import Count
 from pipeline.types import Frame, FrameKey, FrameNote, FrameRef, Packet, PacketBatch, StreamInfo, utc_from_s
 from pipeline.video.decoder import Picture, PictureDecoder
@@ -28,10 +27,12 @@ from pipeline.video.parameters import ParameterWatch
 __all__ = ["Desk", "StreamReader"]
 
 _INTRA_ONLY = frozenset({"mjpeg", "prores", "dnxhd", "ffv1", "rawvideo", "png", "jpeg2000"})
-_MIN_SIDE_PX = 16
 _MAX_IN_FLIGHT = 4096
 _LATE_S = 2.0
 _CAUGHT_UP_S = 0.5
+_MAX_EDGE_S = 0.5
+_MAX_EDGE_PACKETS = 256
+_MAX_BURST_S = 10.0
 
 
 class Desk:
@@ -115,20 +116,45 @@ class StreamReader:
         self._source_wh = self._stream.size_wh
         self._least_lag_s: float | None = None
         self._is_late = False
+        self._burst_s = 0.0
         self.packets = 0
         self.pictures = 0
 
     def read(self) -> Iterator[Frame | PacketBatch]:
         """Everything of the medium. Raises what ``Media.packets`` raises, after giving out what came before."""
         failure: SourceError | None = None
+        step = max(1, round(1 / (self._media.frame_rate or 25) / self._stream.time_base))
+        packets = with_first_stamps(self._media.packets(), step)
         try:
-            for coded in self._media.packets():
+            for coded in packets if self._now is None else self._from_live_edge(packets, self._now):
                 yield from self._take(coded)
         except SourceError as error:
             failure = error  # the packets up to the fault are what a clip of the incident needs
         yield from self._rest()
         if failure:
             raise failure
+
+    def _from_live_edge(self, packets: Iterator[CodedPacket], now: Callable[[], float]) -> Iterator[CodedPacket]:
+        """``packets``, the first ones held until they arrive at their own pace.
+
+        Many servers begin with a burst, from the last key frame on. Its first picture is older than it looks: anchored
+        at its arrival, media time would run ahead of the clock for the whole session.
+        """
+        held: list[CodedPacket] = []
+        began_s = asked_s = now()
+        for coded in packets:
+            held.append(coded)
+            came_s = now()
+            first = next((early.pts for early in held if early.is_key and early.pts is not None), None)
+            span_s = 0.0 if first is None or coded.pts is None else float((coded.pts - first) * self._stream.time_base)
+            if came_s - asked_s >= 0.5 * self._validator.step_s or came_s - began_s >= _MAX_EDGE_S:
+                break
+            if len(held) >= _MAX_EDGE_PACKETS or not 0 <= span_s <= _MAX_BURST_S:
+                break
+            asked_s = now()
+        self._burst_s = min(max(span_s, 0.0), _MAX_BURST_S) if held else 0.0
+        yield from held
+        yield from packets
 
     def _take(self, coded: CodedPacket) -> Iterator[Frame | PacketBatch]:
         verdict = self._validator.check(coded)
@@ -157,14 +183,17 @@ class StreamReader:
     def _begin(self, packet: Packet, why: str, parameters: bytes | None) -> Iterator[Frame | PacketBatch]:
         """Begin a session at ``packet``; a new decoder when the parameters changed, the running one otherwise."""
         yield from self._batch.close()
-        if parameters and self._gop:
-            yield from self._show(self._gop.drain())
+        if parameters:
             self._stream = _restated(self._stream, parameters, packet)
-            self._gop = GopDecoder(PictureDecoder(self._stream, self._media.rotation))
-        created_at: datetime | None = self._media.created_at if self._session is None else None
-        self._session = self._desk.line.begin(
-            packet.pts, self._stream.time_base, wall_s=self._now() if self._now else None, created_at=created_at
-        )
+            if self._gop:
+                yield from self._show(self._gop.drain())
+                self._gop = GopDecoder(PictureDecoder(self._stream, self._media.rotation))
+        elif min(self._stream.size_wh) <= 0:
+            self._stream = _restated(self._stream, self._stream.extradata, packet)
+        created_at = self._media.created_at if self._session is None else None
+        wall_s = self._now() - self._burst_s if self._now else None
+        self._burst_s = 0.0
+        self._session = self._desk.line.begin(packet.pts, self._stream.time_base, wall_s=wall_s, created_at=created_at)
         self._desk.open(self._session)
         self._sizes.reset()
         self._drift.reset()
@@ -220,7 +249,7 @@ class StreamReader:
             self._count("dropped", self._desk.camera, "not_later")
             return None
         self.pictures += 1
-        if min(picture.size_wh) < _MIN_SIDE_PX:
+        if not analyst.can_see(picture):
             self._count("dropped", self._desk.camera, "too_small")
             return None
         if self._stream.codec not in _INTRA_ONLY and not analyst.wants(at_s):

@@ -8,14 +8,17 @@ camera. Pure: the wall clock is an argument, and only live sources use it. Next 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
 from pipeline.types import Packet, utc_from_s
 from pipeline.video.media import CodedPacket
 
-__all__ = ["DriftWatch", "Session", "SessionLine", "StampLimits", "TimestampValidator", "Verdict"]
+__all__ = ["DriftWatch", "Session", "SessionLine", "StampLimits", "TimestampValidator", "Verdict", "with_first_stamps"]
+
+_MAX_HELD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,27 @@ class Verdict:
     packet: Packet | None
     reason: str = ""
     breaks: str | None = None
+
+
+def with_first_stamps(packets: Iterable[CodedPacket], step: int) -> Iterator[CodedPacket]:
+    """``packets``, where those without stamps at the very beginning get theirs from the first that has some.
+
+    libav leaves the first packets of an RTSP stream without, until it knows the time base; they hold the first key
+    frame. ``step`` is the frame distance in ticks. At most 8 packets are held back.
+    """
+    held: list[CodedPacket] = []
+    rest = iter(packets)
+    for coded in rest:
+        held.append(coded)
+        known = coded.pts if coded.dts is None else coded.dts
+        if known is not None:
+            for back, early in enumerate(held[-2::-1], start=1):
+                held[-1 - back] = replace(early, pts=known - back * step, dts=known - back * step)
+            break
+        if len(held) > _MAX_HELD:
+            break
+    yield from held
+    yield from rest
 
 
 class TimestampValidator:

@@ -7,6 +7,8 @@ covers DNS-less stalls inside a handshake. Next file: ``pipeline/video/decoder.p
 
 from __future__ import annotations
 
+import errno
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -96,30 +98,48 @@ class LibavMedia:
     def packets(self) -> Iterator[CodedPacket]:
         """Packets of the video stream in decoding order; see :class:`pipeline.video.media.Media`."""
         faults = 0
+        demuxed = self._container.demux(self._video)
         while True:
+            asked_s = time.monotonic()
             try:
-                for packet in self._container.demux(self._video):
-                    faults = 0
-                    if packet.size:
-                        yield _coded(packet)
-                return
+                packet = next(demuxed, None)
             except av.error.InvalidDataError as error:
                 # libav can go on after a damaged stretch; a medium that is nothing but damage must still end.
                 faults += 1
                 if faults > _MAX_READ_FAULTS:
                     raise self._failed(error) from error
+                demuxed = self._container.demux(self._video)
+                continue
             except FFmpegError as error:
                 raise self._failed(error) from error
+            is_stalled = self._is_overdue(asked_s)
+            if packet is None:
+                if is_stalled:
+                    raise self._stalled()
+                return
+            faults = 0
+            if packet.size:
+                yield _coded(packet)
+            if is_stalled:
+                # When the time-out strikes, libav first hands out the packet its parser was holding, and would then
+                # wait for as long again.
+                raise self._stalled()
 
     def close(self) -> None:
         """Let go of the connection or file. May be called twice."""
         self._container.close()
 
     def _failed(self, error: FFmpegError) -> SourceError:
-        shown = self._request.shown
         if isinstance(error, av.error.ExitError | av.error.TimeoutError):
-            return SourceStalled(f"{shown} sent nothing for {self._request.read_timeout_s:g} s.")
-        return SourceError(f"Reading {shown} failed: {_reason(error)}.")
+            return self._stalled()
+        return SourceError(f"Reading {self._request.shown} failed: {_reason(error)}.")
+
+    def _stalled(self) -> SourceStalled:
+        return SourceStalled(f"{self._request.shown} sent nothing for {self._request.read_timeout_s or 0:g} s.")
+
+    def _is_overdue(self, asked_s: float) -> bool:
+        limit_s = self._request.read_timeout_s
+        return limit_s is not None and time.monotonic() - asked_s >= 0.98 * limit_s
 
 
 def open_media(request: MediaRequest) -> Media:
@@ -139,6 +159,7 @@ def open_media(request: MediaRequest) -> Media:
 
 
 def _open(request: MediaRequest) -> av.container.InputContainer:
+    asked_s = time.monotonic()
     try:
         return av.open(
             request.location,
@@ -149,18 +170,21 @@ def _open(request: MediaRequest) -> av.container.InputContainer:
             metadata_errors="replace",
         )
     except FFmpegError as error:
-        raise _open_error(error, request) from error
+        raise _open_error(error, request, time.monotonic() - asked_s) from error
 
 
-def _open_error(error: FFmpegError, request: MediaRequest) -> SourceError:
-    if isinstance(error, av.error.ExitError | av.error.TimeoutError) and request.open_timeout_s is not None:
+def _open_error(error: FFmpegError, request: MediaRequest, waited_s: float) -> SourceError:
+    # libav turns an interrupted handshake into all sorts of errors ("invalid data", "input/output error").
+    if request.open_timeout_s is not None and waited_s >= 0.95 * request.open_timeout_s:
         return SourceStalled(f"{request.shown} did not answer within {request.open_timeout_s:g} s.")
     is_passing = request.is_live and isinstance(error, av.error.EOFError | av.error.InvalidDataError)
     for kind, why in _REFUSALS:
         if isinstance(error, kind) and not is_passing:
             return SourceRefused(f"Cannot open {request.shown}: {why}.")
     if request.is_live:
-        return SourceError(f"Cannot open {request.shown}: {_reason(error)}.")
+        # What libav says when a host name does not resolve, too.
+        why = "the host cannot be reached" if error.errno == errno.EIO else _reason(error)
+        return SourceError(f"Cannot open {request.shown}: {why}.")
     return SourceRefused(f"Cannot open {request.shown}: {_reason(error)}.")
 
 

@@ -2,7 +2,7 @@
 
 A picture stays in the decoder's memory until somebody asks for pixels: the analysis size as I420 (one pass of swscale,
 straight from the decoded planes) or native BGR. One thread, no frame threading: on a live camera each decoder thread
-would add a frame of delay, and cameras run side by side anyway. Next file: ``pipeline/video/window.py``.
+would add a frame of delay, and cameras run side by side anyway. Next file: ``pipeline/ingest/gop.py``.
 """
 
 from __future__ import annotations
