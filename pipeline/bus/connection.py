@@ -42,11 +42,15 @@ from pipeline.bus.scripts import Script
 from pipeline.errors import BusError, UsageError
 from pipeline.redact import redact
 
-__all__ = ["Link", "Tls"]
+__all__ = ["Link", "OutOfMemory", "Tls"]
 
 T = TypeVar("T")
 _MAX_REDIRECTS = 3
 _PACK_CUTOFF_BYTES = 6_000
+
+
+class OutOfMemory(BusError):
+    """The server has reached its ``maxmemory``; a writer of perishable messages can make room itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,8 @@ class Link:
             if self._cluster is not None and not isinstance(error, ResponseError):
                 with self._lock:  # the next question learns the layout afresh from the URL
                     self._cluster, self._is_probed = None, False
-            raise BusError(f"Redis at {self.name} {_complaint(error, self._timeout_s)}") from error
+            kind = OutOfMemory if isinstance(error, OutOfMemoryError) else BusError
+            raise kind(f"Redis at {self.name} {_complaint(error, self._timeout_s)}") from error
 
 
 def _execute(target: redis.Redis, *words: Any) -> Any:
@@ -213,6 +218,8 @@ def _complaint(error: Exception, timeout_s: float) -> str:
             return sentence
     text = redact(str(error)).strip().splitlines()
     detail = text[0][:200] if text else type(error).__name__
+    if detail.startswith("MISCONF"):
+        return f"cannot write its file to disk: make room there ({detail})"
     if isinstance(error, ResponseError):
         return f"refused the command ({detail})"
     return f"cannot be reached ({detail})"

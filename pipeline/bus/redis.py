@@ -84,9 +84,10 @@ class RedisBus:
         self._durable = Link(url, is_cluster=is_cluster, tls=tls, timeout_s=timeout_s)
         self._perishable = self._durable
         if frames_url is not None and frames_url != url:
-            self._perishable = Link(frames_url, timeout_s=timeout_s)
+            frames_tls = tls if frames_url.startswith("rediss://") else None
+            self._perishable = Link(frames_url, is_cluster=is_cluster, tls=frames_tls, timeout_s=timeout_s)
         self._count = count
-        self._writers: dict[str, StreamWriter] = {}
+        self._writers: dict[tuple[str, Topic], StreamWriter] = {}
 
     def append(self, camera: str, topic: Topic, message: Message, *, wait_s: float | None = None) -> bool:
         """Add a message within the topic's bound; see :meth:`pipeline.protocols.Bus.append`.
@@ -95,8 +96,10 @@ class RedisBus:
         message again does not double it.
         """
         codec.require_fit(camera, topic, message)
-        key = stream_key(camera, topic)
-        writer = self._writers.setdefault(key, StreamWriter(self._link(topic), key, topic))
+        writer = self._writers.get((camera, topic))
+        if writer is None:
+            new = StreamWriter(self._link(topic), stream_key(camera, topic), topic)
+            writer = self._writers.setdefault((camera, topic), new)
         dropped = writer.append(codec.encode(message), *codec.size_and_end(message), wait_s)
         if dropped is None:
             return False

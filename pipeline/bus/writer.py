@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from pipeline.bus import codec
-from pipeline.bus.connection import Link
+from pipeline.bus.connection import Link, OutOfMemory
 from pipeline.bus.ledger import Ledger, Line
 from pipeline.bus.topics import Topic
 from pipeline.errors import BusError, MessageError
@@ -44,8 +44,9 @@ class StreamWriter:
         """Entries dropped for lack of room (what leaves a window of bytes or seconds is none), or None when ``wait_s``
         passed without room.
 
-        Raises BusError. Whether the server had added the entry before the connection broke is found out by the next
-        call, which does not add the same head twice.
+        Live and perishable, a server without memory costs this stream its older half. Raises BusError; whether the
+        server had added the entry before the connection broke is found out by the next call, which does not add the
+        same head twice.
         """
         with self._lock:
             if self._is_doubtful and self._was_added(fields):
@@ -57,6 +58,11 @@ class StreamWriter:
             gone = self._ledger.excess(size_bytes, end_s)
             try:
                 before, id_ = self._add(fields, gone)
+            except OutOfMemory:
+                self._ledger = None
+                if wait_s is not None or self._topic.is_durable:
+                    raise
+                return self._add_to_half(fields)
             except BusError:
                 self._is_doubtful, self._ledger = True, None
                 raise
@@ -70,6 +76,13 @@ class StreamWriter:
         words = [word for pair in fields.items() for word in pair]
         before, id_ = self._link.batch(self._key, [["XLEN", self._key], ["XADD", self._key, *bound, "*", *words]])
         return int(before), id_.decode()
+
+    def _add_to_half(self, fields: codec.Fields) -> int:
+        """Give the full server half of this stream back, add to the rest; returns how many entries were dropped."""
+        keep = self._depth() // 2
+        n_dropped = int(self._link.call(self._key, "XTRIM", self._key, "MAXLEN", "=", keep))
+        self._add(fields, ())
+        return n_dropped
 
     def _note(self, before: int, n_gone: int, line: Line) -> int:
         """Bring the ledger up to date with the depth that the server had; returns how many entries were dropped."""

