@@ -79,7 +79,7 @@ class _Life:
         fade = 0.5 ** (max(0.0, at_s - self.last_at_s) / _VOTE_HALF_LIFE_S)
         self.votes = {word: vote * fade for word, vote in self.votes.items() if vote * fade > 1e-3}
         self.votes[label] = self.votes.get(label, 0.0) + confidence
-        self.label = max(self.votes, key=lambda word: (self.votes[word], word == self.label))
+        self.label = max(self.votes, key=lambda word: (self.votes[word], word == self.label, word))
         self.confidence += 0.3 * (confidence - self.confidence)
         self.last_at_s = at_s
         self.hits += 1

@@ -1,0 +1,1 @@
+"""The explicit rules: one file per idea, each a small fold over views. Start at ``judge.py``."""

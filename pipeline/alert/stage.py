@@ -1,0 +1,149 @@
+"""The alert stage of one camera: findings in, alert revisions out. A pure fold over ordered messages.
+
+In: findings in the order of (session, seq). Out: alerts, decided by media time alone, so that a replay, a restart at
+any point, and a redelivery give the same messages under the same ids. It composes a tracker, judges (rules, health, and
+whatever else says what is suspicious) and the policy. Next file: ``pipeline/alert/message.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pipeline.alert.continuity import Continuity
+from pipeline.alert.health import HealthJudge
+from pipeline.alert.policy import Policy, Stamp, Timing
+from pipeline.alert.rules.judge import RulesJudge
+from pipeline.alert.settings import AlertSettings
+from pipeline.alert.view import is_blind
+from pipeline.protocols import Json, Judge, Moment, Tracker
+from pipeline.types import Alert, Finding
+
+__all__ = ["AlertStage", "standard_judges"]
+
+_STATE_VERSION = 1
+_MAX_DROPPED_S = 1.0  # frames may be dropped for so long without anybody missing them
+_MAX_QUIET_S = 5.0  # the longest silence of a gate that has nothing to show; more is a hole
+
+
+def standard_judges(settings: AlertSettings) -> tuple[Judge, ...]:
+    """The explicit rules of ``settings`` and, unless switched off, camera health."""
+    rules: Judge = RulesJudge(settings)
+    return (rules, HealthJudge(settings.camera)) if settings.is_health_alerted else (rules,)
+
+
+class AlertStage:
+    """Everything Vedette knows about what happens at one camera. ``timings`` are for kinds that have no rule."""
+
+    def __init__(
+        self,
+        settings: AlertSettings,
+        tracker: Tracker,
+        judges: Sequence[Judge],
+        config_hash: str = "",
+        models: Mapping[str, str] | None = None,
+        timings: Mapping[str, Timing] | None = None,
+    ) -> None:
+        self._camera = settings.camera
+        self._tracker = tracker
+        self._judges = tuple(judges)
+        self._continuity = Continuity()
+        self._policy = Policy(settings, Stamp(settings.camera, config_hash, dict(models or {})), timings)
+        self._blank = [judge.state() for judge in self._judges]
+        self._last: tuple[int, int] | None = None
+        self._looked_at_s: float | None = None
+        self._looked_seq: tuple[int, int] | None = None
+
+    @property
+    def position(self) -> tuple[int, int] | None:
+        """(session, seq) of the newest finding taken in."""
+        return self._last
+
+    def step(self, finding: Finding) -> list[Alert]:
+        """Take in one finding; the alert revisions it causes, oldest incident first.
+
+        A finding that is not newer than the last one (redelivered) changes nothing. Raises ValueError for a finding of
+        another camera.
+        """
+        key = finding.ref.key
+        if key.camera != self._camera:
+            raise ValueError(f"finding: expected camera {self._camera!r}, got {key.camera!r}")
+        if self._last is not None and (key.session, key.seq) <= self._last:
+            return []
+        if self._looked_seq is not None and key.session != self._looked_seq[0]:
+            self._continuity = Continuity()
+        self._last = (key.session, key.seq)
+        moment = self._moment(finding)
+        suspicions = [suspicion for judge in self._judges for suspicion in judge.judge(moment)]
+        alerts = self._policy.step(moment, suspicions)
+        return alerts + (self._end(finding) if finding.note.ended else [])
+
+    def _moment(self, finding: Finding) -> Moment:
+        moment = Moment(finding, (), self._missing_s(finding))
+        if is_blind(moment):
+            return moment
+        ref = finding.ref
+        tracks = self._continuity.follow(self._tracker.update(finding), ref.at_s, ref.source_wh)
+        self._looked_at_s, self._looked_seq = ref.at_s, (ref.key.session, ref.key.seq)
+        return replace(moment, tracks=tracks)
+
+    def _missing_s(self, finding: Finding) -> float:
+        """Seconds before this finding of which nothing is known: blind ones, lost frames, a reconnection.
+
+        A silence of the gate is not missing (nothing moved), nor are a few frames dropped in passing.
+        """
+        if self._looked_at_s is None or self._looked_seq is None:
+            return 0.0
+        ref = finding.ref
+        elapsed_s = max(0.0, ref.at_s - self._looked_at_s)
+        is_next = self._looked_seq == (ref.key.session, ref.key.seq - 1)
+        return elapsed_s if elapsed_s > (_MAX_QUIET_S if is_next else _MAX_DROPPED_S) else 0.0
+
+    def _end(self, finding: Finding) -> list[Alert]:
+        """The recording ended: close everything at its media time and keep nothing that another one could inherit."""
+        models = {"detector": finding.detector} if finding.detector else {}
+        alerts = self._policy.end(finding.ref.at_s, models)
+        for judge, blank in zip(self._judges, self._blank, strict=True):
+            judge.restore(blank)
+        self._continuity = Continuity()
+        self._looked_at_s = self._looked_seq = None
+        return alerts
+
+    def state(self) -> Json:
+        """The whole fold as JSON; a stage that restores it goes on as if it had never stopped."""
+        return {
+            "version": _STATE_VERSION,
+            "camera": self._camera,
+            "last": self._last and list(self._last),
+            "looked_at_s": self._looked_at_s,
+            "looked_seq": self._looked_seq and list(self._looked_seq),
+            "tracker": self._tracker.state(),
+            "continuity": self._continuity.state(),
+            "judges": [judge.state() for judge in self._judges],
+            "policy": self._policy.state(),
+        }
+
+    def restore(self, state: Json) -> None:
+        """Continue from :meth:`state`.
+
+        Raises ValueError for a state of another version, camera or set of judges, or a damaged one; the stage is then
+        not to be used: build a new one.
+        """
+        expected = (_STATE_VERSION, self._camera, len(self._judges))
+        try:
+            found = (state["version"], state["camera"], len(state["judges"]))
+            if found != expected:
+                raise ValueError(f"alert state: expected version, camera, judges {expected}, got {found}")
+            self._tracker.restore(state["tracker"])
+            self._continuity.restore(state["continuity"])
+            for judge, saved in zip(self._judges, state["judges"], strict=True):
+                judge.restore(saved)
+            self._policy.restore(state["policy"])
+            self._last, self._looked_seq = _pair(state["last"]), _pair(state["looked_seq"])
+            self._looked_at_s = state["looked_at_s"]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"alert state is damaged: {error}") from error
+
+
+def _pair(value: Sequence[int] | None) -> tuple[int, int] | None:
+    return None if value is None else (int(value[0]), int(value[1]))
