@@ -26,30 +26,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.ingest.delivery import DeliveryMeter
-from pipeline.ingest.view import Likeness, View, compare, measure
+from pipeline.ingest.reference import Reference
+from pipeline.ingest.stillness import Stillness
+from pipeline.ingest.view import View, measure
 from pipeline.types import HEALTH_CONDITIONS, HealthCondition
 
 __all__ = ["HealthConfig", "HealthMonitor", "HealthReading"]
 
 _MAX_MOTION = 0.3  # share of the picture; with more of it in motion this is not the usual view
 _LOOK_S = 0.45  # closer looks tell nothing new
-_MIN_LOOKS_TO_JUDGE = 5
 _REFERENCE_S = 120.0
 _CANDIDATE_S = 30.0
 _DARK_LUMA = 40.0  # video black is 16; nothing brighter than this is visible
 _PLAIN_STRUCTURE = 3.0  # grey levels; the steepest 2 % of any real view exceed it
-_MIN_BLOCKS = 6  # with fewer blocks of structure there is nothing to compare
 _BLANK_SHARE = 0.35
 _LOST_STRUCTURE = 0.4
 _MIN_LAYOUT = 0.7
 _MOVED_AGREEMENT = 0.42
 _BLURRED = 0.72
 _CLEAR = 0.8
-_SAME_SHARE = 0.01  # of the pixels: a clock or a logo in the picture may change
-_NOISE_SHARE = 0.1
-_MIN_NOISY_LOOKS = 5
-_FROZEN_OF_USUAL = 2.5
-_USUAL_MEMORY_S = 600.0
 
 # Seconds a suspicion must last before it is believed, and must be gone before it is dropped.
 _OPEN_S: dict[HealthCondition, float] = {
@@ -102,10 +97,10 @@ class HealthMonitor:
         self._config = config or HealthConfig()
         self._delivery = DeliveryMeter(self._config.declared_fps)
         self._latches = {name: _Latch(_OPEN_S[name], self._config.recover_s) for name in HEALTH_CONDITIONS}
-        self._reference = _Reference(_REFERENCE_S)
-        self._candidate = _Reference(_CANDIDATE_S)
+        self._reference = Reference(_REFERENCE_S)
+        self._candidate = Reference(_CANDIDATE_S)
         self._candidate_since_s = math.inf
-        self._stillness = _Stillness(self._config.frozen_after_s)
+        self._stillness = Stillness(self._config.frozen_after_s)
         self._last_arrival_s = -math.inf
         self._first_missing_s = math.inf
         self._look_s = -math.inf
@@ -153,7 +148,7 @@ class HealthMonitor:
 
     def accept_view(self) -> None:
         """A person says the present view is right: learn it anew and drop every judgement made against the old one."""
-        self._reference = _Reference(_REFERENCE_S)
+        self._reference = Reference(_REFERENCE_S)
         self._candidate_since_s = math.inf
         for name in ("moved", "covered", "defocused"):
             self._latches[name].clear()
@@ -191,7 +186,7 @@ class HealthMonitor:
             return
         is_stable = self._candidate.likeness(view).agreeing >= 0.5
         if math.isinf(self._candidate_since_s) or not is_stable:
-            self._candidate = _Reference(_CANDIDATE_S)
+            self._candidate = Reference(_CANDIDATE_S)
             self._candidate_since_s = at_s
         self._candidate.learn(view, dt_s)
         if at_s - self._candidate_since_s >= self._config.relearn_after_s:
@@ -230,92 +225,6 @@ class _Latch:
         """Off, as if nothing had been."""
         self.is_on = False
         self._against_s = math.inf
-
-
-class _Reference:
-    """The usual view: running means of edges, layout, structure and sharpness."""
-
-    def __init__(self, memory_s: float) -> None:
-        self._memory_s = memory_s
-        self._looks = 0
-        self._edges: NDArray[np.float32] = np.zeros((0, 0), np.float32)
-        self._layout: NDArray[np.float32] = np.zeros((0, 0), np.float32)
-        self._sharpness = (0.0, 0.0)
-        self.structure = 0.0
-
-    def learn(self, view: View, dt_s: float) -> None:
-        """Move towards ``view``: by plain averaging at first, then with the memory given."""
-        self._looks += 1
-        if self._looks == 1:
-            self._edges, self._layout = view.edges.copy(), view.layout.copy()
-            self._sharpness, self.structure = view.sharpness, view.structure
-            return
-        pace = max(1.0 - math.exp(-dt_s / self._memory_s), 1.0 / self._looks if self._looks <= 20 else 0.0)
-        self._edges += pace * (view.edges - self._edges)
-        self._layout += pace * (view.layout - self._layout)
-        self.structure += pace * (view.structure - self.structure)
-        fine, coarse = self._sharpness
-        self._sharpness = (fine + pace * (view.sharpness[0] - fine), coarse + pace * (view.sharpness[1] - coarse))
-
-    def likeness(self, view: View) -> Likeness:
-        """``view`` against the usual one; a perfect match while there is too little to judge by."""
-        if self._looks < _MIN_LOOKS_TO_JUDGE:
-            return Likeness(0, 1.0, 0.0, 1.0)
-        likeness = compare(view, self._edges, self._layout)
-        return likeness if likeness.judged >= _MIN_BLOCKS else Likeness(likeness.judged, 1.0, 0.0, likeness.layout)
-
-    def is_blurred(self, view: View, below: float) -> bool:
-        """Whether edges lost more than the share ``below`` of their usual sharpness, at either scale."""
-        if self._looks < _MIN_LOOKS_TO_JUDGE:
-            return False
-        pairs = zip(view.sharpness, self._sharpness, strict=True)
-        return any(now < below * usual for now, usual in pairs)
-
-    def lasting(self, memory_s: float) -> _Reference:
-        """This reference, from now on with another memory."""
-        self._memory_s = memory_s
-        return self
-
-
-class _Stillness:
-    """Tells a frozen picture from a still scene by the sensor noise the camera showed before."""
-
-    def __init__(self, frozen_after_s: float) -> None:
-        self._frozen_after_s = frozen_after_s
-        self._anchor: NDArray[np.uint8] | None = None
-        self._anchor_s = -math.inf
-        self._noisy_looks = 0
-        self._usual_s = 0.0  # decaying maximum of the time between two noisy looks
-
-    def is_frozen(self, sample: NDArray[np.uint8], at_s: float) -> bool:
-        """Look at the picked pixels ``sample`` (rows, columns)."""
-        if self._anchor is None or self._anchor.shape != sample.shape:
-            self._anchor, self._anchor_s = sample, at_s
-            return False
-        is_other = sample != self._anchor
-        still_s = at_s - self._anchor_s
-        if float(is_other.mean()) > _SAME_SHARE:
-            if _is_everywhere(is_other):
-                self._noisy_looks += 1
-                decay = math.exp(-max(still_s, 0.0) / _USUAL_MEMORY_S)
-                self._usual_s = max(self._usual_s * decay, min(still_s, 4.0))
-            self._anchor, self._anchor_s = sample, at_s
-            return False
-        is_known = self._noisy_looks >= _MIN_NOISY_LOOKS
-        return is_known and still_s >= max(self._frozen_after_s, _FROZEN_OF_USUAL * self._usual_s)
-
-    def reset(self) -> None:
-        """The next look has no past to be compared with."""
-        self._anchor = None
-
-
-def _is_everywhere(is_other: NDArray[np.bool_]) -> bool:
-    """Whether change fills the picture, as noise does and things in a scene do not: most of 8 x 6 tiles have some."""
-    rows, columns = is_other.shape[0] // 6 * 6, is_other.shape[1] // 8 * 8
-    if rows == 0 or columns == 0:
-        return False
-    tiles = is_other[:rows, :columns].reshape(6, rows // 6, 8, columns // 8).mean(axis=(1, 3))
-    return float((tiles > _NOISE_SHARE).mean()) >= 0.6
 
 
 def _check_time(at_s: float) -> None:
