@@ -14,6 +14,7 @@ from typing import Literal
 from pipeline.alert.settings import AlertSettings
 
 __all__ = [
+    "BUNDLED_WEIGHTS",
     "Backend",
     "CameraSettings",
     "DetectorSettings",
@@ -26,6 +27,8 @@ __all__ = [
 
 Backend = Literal["auto", "openvino", "ultralytics"]
 Transport = Literal["tcp", "udp"]
+BUNDLED_WEIGHTS = Path(__file__).resolve().parent / "detect" / "weights" / "vedette-n"
+"""Folder of the detector that comes with Vedette."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -27,6 +27,7 @@ from pipeline.detect.card import card_from_fields, read_card_file
 from pipeline.errors import ModelError
 from pipeline.handover import to_json
 from pipeline.settings import (
+    BUNDLED_WEIGHTS,
     CameraSettings,
     DetectorSettings,
     RedisSettings,
@@ -38,7 +39,6 @@ from pipeline.settings import (
 __all__ = ["load_site", "site_of", "site_of_urls"]
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
-BUNDLED_WEIGHTS = Path(__file__).resolve().parents[1] / "detect" / "weights" / "vedette-n"
 
 
 def load_site(path: Path, env: Mapping[str, str] | None = None) -> SiteSettings:
