@@ -24,12 +24,19 @@ def input_wh_for(frame_wh: tuple[int, int], limit_wh: tuple[int, int], stride: i
     """The smallest input (width, height), in multiples of ``stride``, that holds a frame for a network of free shape.
 
     The frame is not enlarged; it is shrunk when it exceeds ``limit_wh``, turned to the frame's orientation.
+    Raises ValueError for a frame without a picture.
     """
+    _require_picture(frame_wh)
     long_side, short_side = max(limit_wh), min(limit_wh)
     limit = (long_side, short_side) if frame_wh[0] >= frame_wh[1] else (short_side, long_side)
     scale = min(1.0, limit[0] / frame_wh[0], limit[1] / frame_wh[1])
     width, height = (max(stride, math.ceil(round(side * scale) / stride) * stride) for side in frame_wh)
     return width, height
+
+
+def _require_picture(frame_wh: tuple[int, int]) -> None:
+    if min(frame_wh) <= 0:
+        raise ValueError(f"frame: expected a picture, got a tick or one of size {frame_wh}")
 
 
 def _even(value: float) -> int:
@@ -55,7 +62,11 @@ class Letterbox:
 
     @classmethod
     def fit(cls, frame_wh: tuple[int, int], input_wh: tuple[int, int], *, may_enlarge: bool = True) -> Letterbox:
-        """The frame as large as the input (or, without ``may_enlarge``, as itself) allows, aspect kept, centred."""
+        """The frame as large as the input (or, without ``may_enlarge``, as itself) allows, aspect kept, centred.
+
+        Raises ValueError for a frame without a picture.
+        """
+        _require_picture(frame_wh)
         scale = min(input_wh[0] / frame_wh[0], input_wh[1] / frame_wh[1])
         if not may_enlarge:
             scale = min(scale, 1.0)
