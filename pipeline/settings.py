@@ -49,9 +49,13 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class RedisSettings:
-    """Where the bus is. ``url`` None starts an embedded Redis below the data directory; files are for TLS."""
+    """Where the bus is. ``url`` None starts an embedded Redis below the data directory; files are for TLS.
+
+    ``frames_url`` is a second server for frames and packets, None when they go to ``url`` too.
+    """
 
     url: Secret | None
+    frames_url: Secret | None
     is_cluster: bool
     ca_file: Path | None
     cert_file: Path | None

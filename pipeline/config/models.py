@@ -32,6 +32,8 @@ class RedisModel(Part):
     """A file that holds the URL, instead of `url`."""
     password_file: str | None = None
     """A file that holds the password for `url`."""
+    frames_url: SecretStr | None = None
+    """A second Redis for frames and packets, without persistence; they go to `url` if absent. Not for a cluster."""
     cluster: bool = False
     """The URL names a node of a Redis Cluster."""
     ca_file: str | None = None

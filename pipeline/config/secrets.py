@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
+
+from pydantic import BaseModel
 
 from pipeline.config.document import Tree
 from pipeline.config.faults import Fault, Place
@@ -61,28 +62,29 @@ def _expand_text(text: str, place: Place, env: Mapping[str, str], faults: list[F
     return _REFERENCE.sub(value_of, text)
 
 
-def secret_urls(part: Any, folder: Path, place: Place, faults: list[Fault]) -> tuple[str | None, str | None]:
-    """(``url``, ``detect_url``) of a part of a site file with the secrets from its files put in; None where not given.
+def secret_urls(part: BaseModel, folder: Path, place: Place, faults: list[Fault]) -> dict[str, str]:
+    """The URLs that a part of a site file gives, by key, with the secrets from its files put in.
 
-    ``part`` has ``url``, ``url_file``, ``password_file`` and perhaps ``detect_url``; files count from ``folder``.
+    ``part`` has ``url``, ``url_file``, ``password_file`` and perhaps more keys that end in ``url``; files count from
+    ``folder``. Empty, with faults, when a file cannot be used.
     """
-    urls = {key: getattr(part, key, None) for key in ("url", "detect_url")}
-    texts: dict[str, str | None] = {key: url and url.get_secret_value() for key, url in urls.items()}
-    if part.url_file is not None and part.url is not None:
+    given = {key: getattr(part, key) for key in type(part).model_fields}
+    urls = {key: value.get_secret_value() for key, value in given.items() if key.endswith("url") and value is not None}
+    if given["url_file"] is not None and "url" in urls:
         faults.append(Fault((*place, "url_file"), "give the URL in url or in url_file, not in both"))
-        return None, None
+        return {}
     key = "url_file"
     try:
-        if part.url_file is not None:
-            texts["url"] = read_secret(folder / Path(part.url_file).expanduser())
+        if given["url_file"] is not None:
+            urls["url"] = read_secret(folder / Path(given["url_file"]).expanduser())
         key = "password_file"
-        if part.password_file is not None:
-            password = read_secret(folder / Path(part.password_file).expanduser())
-            texts = {key: text and with_password(text, password) for key, text in texts.items()}
+        if given["password_file"] is not None:
+            password = read_secret(folder / Path(given["password_file"]).expanduser())
+            urls = {key: with_password(url, password) for key, url in urls.items()}
     except ValueError as fault:
         faults.append(Fault((*place, key), str(fault)))
-        return None, None
-    return texts["url"], texts["detect_url"]
+        return {}
+    return urls
 
 
 def read_secret(path: Path) -> str:

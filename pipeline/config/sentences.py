@@ -18,7 +18,7 @@ from pipeline.config.rules import PolicyModel, RuleModels
 
 __all__ = ["SECRET_KEYS", "faults_of", "shown"]
 
-SECRET_KEYS = frozenset({"url", "detect_url", "password", "username", "user", "token", "key"})
+SECRET_KEYS = frozenset({"url", "detect_url", "frames_url", "password", "username", "user", "token", "key"})
 
 _SIMPLE: Mapping[str, str] = {
     "bool_type": "expected true or false",

@@ -194,25 +194,33 @@ def _labels_of(weights: str | None) -> tuple[str, ...]:
 
 def _redis(model: RedisModel, folder: Path, faults: list[Fault]) -> RedisSettings | None:
     before = len(faults)
-    url, _ = secret_urls(model, folder, ("redis",), faults)
-    if url is None and model.cluster:
-        faults.append(Fault(("redis", "cluster"), "needs the url of one of the cluster's nodes"))
-    if url is None and model.password_file is not None and len(faults) == before:
-        faults.append(Fault(("redis", "password_file"), "needs a url"))
-    scheme = (url or "redis").partition("://")[0].lower()
-    if url is not None and (scheme not in REDIS_SCHEMES or "://" not in url):
-        faults.append(
-            Fault(("redis", "url"), f"expected redis://, rediss:// or unix://{nearest(scheme[:16], REDIS_SCHEMES)}")
-        )
-    files = {}
-    for key in ("ca_file", "cert_file", "key_file"):
-        given = getattr(model, key)
-        files[key] = None if given is None else folder / Path(given).expanduser()
-        if given is not None and not files[key].is_file():  # type: ignore[union-attr]
-            faults.append(Fault(("redis", key), f"{files[key]} is not a file"))
+    urls = secret_urls(model, folder, ("redis",), faults)
+    for key, value in urls.items():
+        scheme, separator, _ = value.partition("://")
+        if not separator or scheme.lower() not in REDIS_SCHEMES:
+            words = f"expected redis://, rediss:// or unix://{nearest(scheme[:16], REDIS_SCHEMES) if separator else ''}"
+            faults.append(Fault(("redis", key), words))
+    if "url" not in urls and len(faults) == before:
+        needs = {"cluster": model.cluster, "password_file": model.password_file, "frames_url": model.frames_url}
+        faults += [Fault(("redis", key), "needs url beside it") for key, given in needs.items() if given]
+    if model.cluster and model.frames_url is not None:
+        faults.append(Fault(("redis", "frames_url"), "cannot be used with cluster"))
+    files = [_file_of(model, key, folder, faults) for key in ("ca_file", "cert_file", "key_file")]
     if len(faults) > before:
         return None
-    return RedisSettings(None if url is None else Secret(url), model.cluster, **files)
+    url, frames_url = (Secret(urls[key]) if key in urls else None for key in ("url", "frames_url"))
+    return RedisSettings(url, frames_url, model.cluster, *files)
+
+
+def _file_of(model: RedisModel, key: str, folder: Path, faults: list[Fault]) -> Path | None:
+    """The file that ``key`` names, counted from ``folder``; a fault when it is not there."""
+    given = getattr(model, key)
+    if given is None:
+        return None
+    path = folder / Path(given).expanduser()
+    if not path.is_file():
+        faults.append(Fault(("redis", key), f"{path} is not a file"))
+    return path
 
 
 def _data_dir(written: str | None, folder: Path, env: Mapping[str, str]) -> Path:
