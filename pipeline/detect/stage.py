@@ -35,11 +35,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An entry in its place; ``frame`` is None once it is dropped."""
+    """An entry in its place; ``frame`` is None once it is dropped, ``since_s`` is None for a recording's."""
 
     entry_id: str
     frame: Frame | None
-    since_s: float
+    since_s: float | None
 
     @property
     def picture(self) -> Frame | None:
@@ -112,13 +112,13 @@ class DetectStage:
         outcomes = [self._settle(camera, queue, seen) for camera, queue in self._queues.items()]
         return [outcome for outcome in outcomes if outcome.entry_ids]
 
-    def _shed(self, camera: str, queue: _Queue, now_s: float, max_age_s: float) -> None:
-        """Keep at most the newest picture, and that only while it is fresh; ticks and ends stay."""
+    def _shed(self, camera: str, queue: _Queue, now_s: float) -> None:
+        """Keep at most the newest live picture, and that only while it is fresh; ticks and ends stay."""
         is_newest = True
         for place, one in reversed(list(enumerate(queue.waiting))):
-            if one.picture is None:
+            if one.picture is None or one.since_s is None:
                 continue
-            is_stale = now_s - one.since_s > max_age_s
+            is_stale = now_s - one.since_s > self._max_age_s
             if (is_stale or not is_newest) and not one.picture.note.ended:
                 self._count(DROPPED, camera, "stale" if is_newest else "superseded")
                 queue.waiting[place] = replace(one, frame=None)
