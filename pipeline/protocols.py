@@ -207,6 +207,10 @@ class Bus(Protocol):
         """Alert revisions after position ``since``, oldest first, each with its position."""
         ...
 
+    def newest_alert(self) -> str:
+        """Position of the newest alert revision (``"0"`` when there is none), to hear only what comes next."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...

@@ -5,23 +5,59 @@ In: the durable stream ``vedette:alerts``. Out: one line per alert revision: for
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from pipeline.telemetry import Telemetry
 from rich.console import Console
 from rich.markup import escape
 
 from pipeline.alert.message import to_json
+from pipeline.errors import UsageError
 from pipeline.protocols import Bus
+from pipeline.settings import Secret
 from pipeline.types import Alert
 from workers.runtime import bus_patience
+from workers.wiring import open_bus
 
-__all__ = ["follow", "show"]
+__all__ = ["alert_bus", "follow", "show", "start_position"]
 
 READ_ENTRIES = 200
 BLOCK_S = 1.0
 COLOURS = {"info": "cyan", "warning": "yellow", "critical": "bold red"}
+
+
+@contextmanager
+def alert_bus(config: Path | None, url: str | None, telemetry: Telemetry) -> Iterator[Bus]:
+    """The bus to listen on: a site's, a Redis named by its URL, or the embedded one of the default data directory.
+
+    Raises UsageError when there is nothing to listen to, or a position that is none.
+    """
+    from pipeline.config import load_site, site_of_urls
+    from workers.run import with_redis
+
+    if config is not None and url is not None:
+        raise UsageError("Name the site with --config or its Redis with --redis, not both.")
+    site = load_site(config) if config is not None else site_of_urls(["rtsp://localhost/unused"])
+    if url is not None:
+        site = replace(site, redis=replace(site.redis, url=Secret(url)))
+    with with_redis(site, telemetry) as ready:
+        bus = open_bus(ready.redis, telemetry.count)
+        try:
+            yield bus
+        finally:
+            bus.close()
+
+
+def start_position(since: str, bus: Bus) -> str:
+    """``since`` as a position on ``bus``; ``$`` is its end. Raises UsageError unless it is that or a stream id."""
+    if not re.fullmatch(r"\$|\d{1,20}(-\d{1,20})?", since):
+        raise UsageError(f"--since takes a stream_id such as 1790000000000-0, 0 or $, not {since[:40]!r}.")
+    return bus.newest_alert() if since == "$" else since
 
 
 def follow(
@@ -53,9 +89,10 @@ def follow(
 
 
 def show(console: Console, position: str, alert: Alert, *, as_json: bool) -> None:
-    """Write one alert revision: JSON with its stream position as ``stream_id``, or a line for people."""
+    """Write one alert revision: JSON with its stream position (if any) as ``stream_id``, or lines for people."""
     if as_json:
-        console.file.write('{"stream_id":"' + position + '",' + to_json(alert)[1:] + "\n")
+        place = f'"stream_id":"{position}",' if position else ""
+        console.file.write("{" + place + to_json(alert)[1:] + "\n")
         console.file.flush()
         return
     colour = COLOURS[alert.severity]

@@ -38,7 +38,8 @@ def work(
 ) -> None:
     """Look at the frames of every claimed camera until told to stop, then release.
 
-    ``recorded``: cameras that are recordings, of which no frame is ever dropped. ``now`` gives UTC seconds. Raises ModelError when the detector fails: a fresh process is worth more than one with a broken runtime.
+    ``recorded``: cameras that are recordings, of which no frame is ever dropped. ``now`` gives UTC seconds.
+    Raises ModelError when the detector fails: a fresh process is worth more than one with a broken runtime.
     """
     positions: dict[str, str] = {}
     while not stop.is_set():

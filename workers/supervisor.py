@@ -29,8 +29,8 @@ EXIT_USAGE = 2
 class Role:
     """One child process: what it is called, how it is started, and when it leaves (lower ``order`` first).
 
-    ``pass_fds``: descriptors it inherits (its settings, see ``pipeline/handover.py``). ``is_vital``: when it refuses its
-    configuration at its first start (exit 2), the whole site stops with that code.
+    ``pass_fds``: descriptors it inherits (its settings, see ``pipeline/handover.py``). ``is_vital``: when it refuses
+    its configuration at its first start (exit 2), the whole site stops with that code.
     """
 
     name: str
@@ -62,14 +62,18 @@ class Supervisor:
         self._telemetry = telemetry
         self._clock = clock
 
-    def run(self, stop: threading.Event, each_round: Callable[[], None] = lambda: None) -> int:
-        """Start everything, watch it, and bring it down. 0 when all went well, 2 when a role refused its config."""
+    def run(self, stop: threading.Event, is_over: Callable[[], bool] = lambda: False) -> int:
+        """Start everything, watch it, and bring it down; ``is_over`` is asked in every round.
+
+        0 when all went well, 2 when a vital role refused its settings.
+        """
         code = 0
         try:
             while not stop.is_set():
                 for child in self._children:
                     self._tend(child)
-                each_round()
+                if is_over():
+                    break
                 if any(c.is_done and c.role.is_vital and c.exit_code == EXIT_USAGE for c in self._children):
                     code = EXIT_USAGE
                     break

@@ -30,7 +30,6 @@ from workers.runtime import Liveness
 
 if TYPE_CHECKING:
     from pipeline.alert.stage import AlertStage
-
     from pipeline.ingest.camera import CameraConfig
     from pipeline.ingest.source import SourceConfig
     from workers.child import Job
@@ -61,7 +60,8 @@ def open_bus(settings: RedisSettings, count: Count) -> RedisBus:
             "This process was given no Redis URL; `vedette run` starts a Redis of its own and passes it on."
         )
     tls = Tls(settings.ca_file, settings.cert_file, settings.key_file)
-    return RedisBus(settings.url.reveal(), is_cluster=settings.is_cluster, tls=tls, count=count)
+    frames_url = None if settings.frames_url is None else settings.frames_url.reveal()
+    return RedisBus(settings.url.reveal(), frames_url=frames_url, is_cluster=settings.is_cluster, tls=tls, count=count)
 
 
 def new_detector(settings: DetectorSettings) -> Detector:
@@ -87,13 +87,19 @@ def new_detector(settings: DetectorSettings) -> Detector:
     return OpenVinoDetector(BUNDLED_WEIGHTS if weights is None else Path(weights), selection, placement)
 
 
+def detector_name(settings: DetectorSettings) -> str:
+    """The detector as alerts name it, known without loading it."""
+    return "vedette-n" if settings.weights is None else Path(settings.weights).stem.removesuffix("_openvino_model")
+
+
 def new_stage(site: SiteSettings, camera: str) -> AlertStage:
     """The alert stage of one camera: its tracker, its rules, its health."""
-    from pipeline.alert.stage import AlertStage
-
+    from pipeline.alert.stage import AlertStage, standard_judges
     from pipeline.track.bytetrack import ByteTracker
 
-    return AlertStage(site.camera(camera).alert, ByteTracker(), config_hash=site.config_hash)
+    settings = site.camera(camera).alert
+    models = {"detector": detector_name(site.detector), "tracker": "bytetrack"}
+    return AlertStage(settings, ByteTracker(), standard_judges(settings), site.config_hash, models)
 
 
 def frame_reader(

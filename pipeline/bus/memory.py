@@ -181,6 +181,11 @@ class MemoryBus:
             self._wait(lambda: bool(self._alerts) and self._alerts[-1][0] > after, block_s)
             return [(str(id_), alert) for id_, alert in self._alerts if id_ > after][:max_entries]
 
+    def newest_alert(self) -> str:
+        """Position of the newest alert revision, ``"0"`` when there is none."""
+        with self._changed:
+            return str(self._alerts[-1][0]) if self._alerts else "0"
+
     def close(self) -> None:
         """Nothing to let go of."""
 

@@ -208,6 +208,11 @@ class RedisBus:
             if found or time.monotonic() >= until:
                 return found
 
+    def newest_alert(self) -> str:
+        """Position of the newest alert revision, ``"0"`` when there is none."""
+        newest = entries_of(self._durable.call(ALERTS, "XREVRANGE", ALERTS, "+", "-", "COUNT", 1))
+        return newest[0][0].decode() if newest else "0"
+
     def dead_letters(self, *, max_entries: int = MAX_DEAD) -> list[DeadLetter]:
         """The newest entries that could not be parsed, newest first."""
         raw = entries_of(self._durable.call(DEAD, "XREVRANGE", DEAD, "+", "-", "COUNT", max_entries))

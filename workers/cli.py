@@ -1,0 +1,264 @@
+"""The command line, ``vedette``: parse, load the site, hand over. In: arguments. Out: an exit code.
+
+0 done, 1 ran and failed, 2 bad usage or configuration (one clear sentence on standard error).
+Next files: ``workers/run.py``, ``workers/replay.py``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.errors import UsageError, VedetteError
+from pipeline.redact import redact
+
+if TYPE_CHECKING:
+    from pipeline.telemetry import Telemetry
+
+    from pipeline.types import Alert
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="vedette",
+    help="Cameras in, explained alerts out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Site = Annotated[Path, typer.Argument(help="The site file (YAML); see configs/example.yaml.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines instead of text for people.")]
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        sys.stdout.write(f"vedette {version('vedette')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Cameras in, explained alerts out."""
+
+
+@app.command()
+def watch(
+    urls: Annotated[list[str], typer.Argument(help="Camera addresses, e.g. rtsp://user:password@host/stream.")],
+    as_json: AsJson = False,
+) -> None:
+    """Point at cameras and see their alerts; no configuration needed."""
+    from pipeline.config import site_of_urls
+    from workers.replay import refuse_recorded
+    from workers.run import run_site
+    from workers.watch import hide_addresses, print_alerts
+
+    hide_addresses()
+    site = site_of_urls(urls)
+    refuse_recorded(site)
+    telemetry = _telemetry("watch")
+    raise typer.Exit(run_site(site, telemetry, beside=print_alerts(telemetry, as_json=_is_json(as_json))))
+
+
+@app.command()
+def run(
+    site: Site,
+    detectors: Annotated[int, typer.Option(min=1, help="Detect processes.")] = 1,
+    alerters: Annotated[int, typer.Option(min=1, help="Alert processes.")] = 1,
+) -> None:
+    """Run every role of a site on this machine, supervised, until told to stop."""
+    from pipeline.config import load_site
+    from workers.run import jobs_of, run_site
+
+    settings = load_site(site)
+    jobs = jobs_of(settings, detectors=detectors, alerters=alerters)
+    raise typer.Exit(run_site(settings, _telemetry("run"), jobs=jobs))
+
+
+@app.command()
+def worker(
+    role: Annotated[str, typer.Argument(help="ingest, detect or alert.")],
+    site: Site,
+    camera: Annotated[str | None, typer.Option(help="ingest: only this camera, in this process.")] = None,
+    index: Annotated[int, typer.Option(min=0, help="detect, alert: which of --count workers this is.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="detect, alert: how many workers share the cameras.")] = 1,
+) -> None:
+    """Run one role of a site, for containers. The site has to name its Redis, except for trying things out."""
+    from pipeline.config import load_site
+    from workers.child import ORDERS, Job, run_role
+    from workers.run import jobs_of, run_site, with_redis
+
+    if role not in ORDERS:
+        raise UsageError(f"There is no role {role!r}; the roles are {', '.join(ORDERS)}.")
+    if index >= count:
+        raise UsageError(f"--index counts from 0 and has to be less than --count {count}, not {index}.")
+    settings = load_site(site)
+    telemetry = _telemetry(role)
+    if camera is not None and camera not in [known.name for known in settings.cameras]:
+        raise UsageError(f"{site} has no camera {camera!r}.")
+    if role == "ingest" and camera is None:
+        jobs = [job for job in jobs_of(settings) if job.role == role]
+        raise typer.Exit(run_site(settings, telemetry, jobs=jobs))
+    with with_redis(settings, telemetry) as ready:
+        job = Job(role, camera, index, count, port=settings.telemetry.port)
+        raise typer.Exit(run_role(job, ready, telemetry))
+
+
+@app.command()
+def replay(
+    files: Annotated[list[str], typer.Argument(help="FILE, CAMERA=FILE, a folder, or - (standard input).")],
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="The site whose rules apply.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write every revision here, as JSON lines.")] = None,
+    speed: Annotated[str, typer.Option(help="max, or a factor: 1 is real time.")] = "max",
+    start: Annotated[str | None, typer.Option(help="When they began, ISO 8601; else the file says.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Detect and alert processes over a private Redis; 0: none.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Send recordings through the same stages as live cameras, and write their alerts."""
+    from pipeline.config import load_site, site_of_urls
+    from workers import replay as job
+    from workers.alerts import show
+
+    site = job.assign(load_site(config) if config else None, files, site_of_urls)
+    telemetry = _telemetry("replay", is_quiet=True)
+    console, is_json = Console(), _is_json(as_json)
+    start_at = _instant(start)
+    factor = _speed(speed)
+    if workers and factor is not None:
+        raise UsageError("--speed is for replay in one process; leave out --workers.")
+
+    with _progress(job.length_s(site)) as (advance, above):
+
+        def on_alert(alert: Alert) -> None:
+            show(above or console, "", alert, as_json=is_json)
+
+        if workers:
+            code, found = job.over_bus(site, telemetry, workers=workers, start_at=start_at, on_alert=on_alert)
+        else:
+            code = 0
+            found = job.single(site, telemetry, speed=factor, start_at=start_at, on_alert=on_alert, on_progress=advance)
+    if out is not None:
+        job.write_alerts(out, found)
+    incidents = len({alert.id for alert in found})
+    sys.stderr.write(f"{incidents} incidents, {len(found)} alert messages.\n")
+    raise typer.Exit(code)
+
+
+@app.command()
+def alerts(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more, for ever.")] = False,
+    since: Annotated[str, typer.Option(help="Resume after this stream id; 0 is everything, $ only what comes.")] = "0",
+    as_json: AsJson = False,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="The site whose Redis to read.")] = None,
+    redis: Annotated[str | None, typer.Option(envvar="VEDETTE_REDIS", help="Redis URL, instead of a site.")] = None,
+) -> None:
+    """Subscribe to the alert channel; `--since` the last stream_id seen resumes without loss."""
+    from workers.alerts import alert_bus, show
+    from workers.alerts import follow as follow_alerts
+    from workers.runtime import stop_on_signals
+
+    telemetry = _telemetry("alerts", is_quiet=True)
+    console, is_json = Console(), _is_json(as_json)
+    with alert_bus(config, redis, telemetry) as bus, stop_on_signals() as stop:
+        follow_alerts(
+            bus,
+            start_position(since, bus),
+            is_following=follow,
+            stop=stop,
+            telemetry=telemetry,
+            emit=lambda position, alert: show(console, position, alert, as_json=is_json),
+        )
+
+
+@app.command()
+def check(site: Site, as_json: AsJson = False) -> None:
+    """Say whether a site file is valid, and what it means."""
+    from workers.check import check as check_site
+    from workers.check import print_checkup
+
+    raise typer.Exit(print_checkup(check_site(site), Console(), is_json=as_json))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code. Every expected failure is one sentence on standard error."""
+    try:
+        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except VedetteError as error:
+        return _complain(str(error), error.exit_code)
+    except click.exceptions.Exit as stopped:
+        code = stopped.exit_code
+    except click.ClickException as error:
+        return _complain(f"{error.format_message()} Try `vedette --help`.", 2)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:  # the reader of our output is gone, e.g. `vedette alerts | head`
+        sys.stderr.close()
+        return 0
+    return int(code or 0)
+
+
+def _complain(sentence: str, code: int) -> int:
+    sys.stderr.write(f"vedette: {redact(sentence)}\n")
+    return code
+
+
+def _telemetry(role: str, *, is_quiet: bool = False) -> Telemetry:
+    from pipeline.telemetry import Telemetry
+
+    return Telemetry(role=role, is_quiet=is_quiet)
+
+
+def _is_json(asked: bool) -> bool:
+    return asked or not sys.stdout.isatty()
+
+
+@contextmanager
+def _progress(length_s: float | None) -> Iterator[tuple[Callable[[float], None], Console | None]]:
+    """A bar with the time left while standard error is a terminal: how to advance it, and where to print above it."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield (lambda _: None), None
+        return
+    columns = (TextColumn("replay"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} s"))
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("replay", total=length_s)
+        yield (lambda done_s: progress.advance(task, done_s)), progress.console if sys.stdout.isatty() else None
+
+
+def _speed(text: str) -> float | None:
+    """None for ``max``, else a factor > 0."""
+    if text == "max":
+        return None
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < 1000:
+        raise UsageError(f"--speed takes max or a factor such as 1, not {text!r}.")
+    return factor
+
+
+def _instant(text: str | None) -> datetime | None:
+    """An ISO 8601 instant; without a zone it is UTC."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--start takes an instant such as 2026-11-23T08:00:00Z, not {text!r}.") from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
