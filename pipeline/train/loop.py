@@ -23,9 +23,10 @@ from pipeline.train.backbone import find_backbone, load_pretrained
 from pipeline.train.checkpoint import Checkpoint, build_student, load_checkpoint, save_checkpoint
 from pipeline.train.loader import Batch, BatchSource, Mixture, endless_batches
 from pipeline.train.log import RunLog
-from pipeline.train.loss import DetectionLoss, LossConfig, LossParts, Targets
+from pipeline.train.loss import LossConfig, LossParts
 from pipeline.train.samples import read_manifest
-from pipeline.train.student import Student, StudentConfig, cell_centres
+from pipeline.train.shards import Shards
+from pipeline.train.student import Student, StudentConfig
 
 __all__ = ["Phase", "TrainConfig", "TrainProgress", "TrainReport", "train"]
 
@@ -192,24 +193,18 @@ def _update_average(run: _Run, config: TrainConfig) -> None:
             mean.copy_(value)
 
 
-def _learn(run: _Run, batch: Batch, loss: DetectionLoss, share: float, config: TrainConfig) -> LossParts:
+def _learn(run: _Run, batch: Batch, shards: Shards, share: float, config: TrainConfig) -> LossParts:
     """One step of gradient descent."""
     for group in run.optimiser.param_groups:
         group["lr"] = _rate(share, run.step, config) * group["rate"]
-    rgb = batch.rgb.permute(0, 3, 1, 2).float().div_(255)  # (B, H, W, 3) -> (B, 3, H, W), stays channels-last in memory
-    centres, strides = cell_centres(rgb.shape[2], rgb.shape[3])
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.is_bfloat16):
-        output = run.student(rgb)
-    parts = loss(output, centres, strides, batch.targets)
+    parts = shards.gradients(batch)
     if not bool(torch.isfinite(parts.total)):
         raise ModelError(f"the loss is not finite at step {run.step}: lower learning_rate, or set is_bfloat16 to false")
-    run.optimiser.zero_grad(set_to_none=True)
-    parts.total.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_([p for g in run.optimiser.param_groups for p in g["params"]], 10.0)
     run.optimiser.step()
     run.step += 1
-    run.pictures += len(rgb)
-    run.last_loss = float(parts.total.detach())
+    run.pictures += len(batch.rgb)
+    run.last_loss = float(parts.total)
     _update_average(run, config)
     return parts
 
@@ -259,17 +254,16 @@ def train(
     Raises :class:`UsageError` (an empty or bad manifest), :class:`ModelError` (weights), :class:`StorageError` (the last
     checkpoint cannot be written; the former one is whole).
     """
-    torch.set_num_threads(config.threads)
     run = _begin(config)
-    loss = DetectionLoss(config.loss)
     log = RunLog(config.out / "log.csv")
     run.student.train()
+    shards = Shards(run.student, config.loss, config.threads, config.is_bfloat16)
     is_stopped = False
     for phase in config.phases:
         if is_stopped or _share(run, config) >= phase.until:
             continue
         batches: Iterator[Batch] = endless_batches(_source(config, phase), run.step, config.has_worker)
-        is_stopped = _run_phase(run, phase, batches, loss, config, log, watch, should_stop, clock)
+        is_stopped = _run_phase(run, phase, batches, shards, config, log, watch, should_stop, clock)
         del batches  # ends the worker process
     path = _save(run, config)
     return TrainReport(path, run.step, run.pictures, run.trained_s, run.last_loss, not is_stopped)
@@ -279,7 +273,7 @@ def _run_phase(
     run: _Run,
     phase: Phase,
     batches: Iterator[Batch],
-    loss: DetectionLoss,
+    shards: Shards,
     config: TrainConfig,
     log: RunLog,
     watch: Callable[[TrainProgress], None],
@@ -291,7 +285,7 @@ def _run_phase(
     counted = run.pictures
     for batch in batches:
         share = _share(run, config)
-        parts = _learn(run, batch, loss, share, config)
+        parts = _learn(run, batch, shards, share, config)
         now = clock()
         run.trained_s, ticked_at = run.trained_s + now - ticked_at, now
         note = ""
