@@ -24,13 +24,13 @@ _REACH_HEIGHTS_PER_S = 0.4  # ... this much for every second it was gone
 _MAX_HEIGHT_RATIO = 1.6
 _BORDER_NORM = 0.02  # who was lost at the border of the picture has left; the next one there is somebody else
 _MAX_REMEMBERED = 256
+_SWAPPED_S = 60.0  # a tracker that brings a lost id back after more than this has begun anew
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The last sight of an object: ``id`` is its lasting id, ``track_id`` the tracker's current one."""
+    """The last sight of an object; ``track_id`` is the tracker's current id."""
 
-    id: int
     track_id: int
     group: str
     foot_xy: tuple[float, float]
@@ -45,16 +45,22 @@ class Continuity:
 
     def __init__(self) -> None:
         self._known: dict[int, _Known] = {}  # by the tracker's id, oldest sight first
+        self._swapped: dict[int, tuple[int, float]] = {}  # tracker's id -> (lasting id, last used at_s): a permutation
 
     def follow(self, tracks: Sequence[Track], at_s: float, source_wh: tuple[int, int]) -> tuple[Track, ...]:
         """``tracks`` of the moment ``at_s`` under their lasting ids, each id once, by id."""
         for track_id in [i for i, known in self._known.items() if at_s - known.last_at_s > _MAX_LOST_S]:
             del self._known[track_id]
+        for track_id in [i for i, (_, used_at_s) in self._swapped.items() if at_s - used_at_s > _SWAPPED_S]:
+            del self._swapped[track_id]
         visible = {track.id for track in tracks}
         followed = []
         for track in tracks:
             known = self._known.pop(track.id, None) or self._take_lost(track, visible, at_s)
-            lasting = track if known is None else replace(track, id=known.id, first_at_s=known.first_at_s)
+            if track.id in self._swapped:
+                self._swapped[track.id] = (self._swapped[track.id][0], at_s)
+            first_at_s = track.first_at_s if known is None else known.first_at_s
+            lasting = replace(track, id=self._lasting(track.id), first_at_s=first_at_s)
             self._known[track.id] = _sight(lasting, track.id, source_wh)
             followed.append(lasting)
         while len(self._known) > _MAX_REMEMBERED:
@@ -73,19 +79,29 @@ class Continuity:
             distance = math.dist(known.foot_xy, track.foot_xy) / height
             if distance <= reach and distance < best_distance and at_s - track.first_at_s <= _MAX_LOST_S:
                 best, best_distance = track_id, distance
-        return None if best is None else self._known.pop(best)
+        if best is None:
+            return None
+        mine, theirs = self._lasting(track.id), self._lasting(best)
+        self._swapped[track.id], self._swapped[best] = (theirs, at_s), (mine, at_s)
+        return self._known.pop(best)
+
+    def _lasting(self, track_id: int) -> int:
+        """The id under which the tracker's ``track_id`` goes. Ids are swapped, so that none is ever worn by two."""
+        return self._swapped.get(track_id, (track_id, 0.0))[0]
 
     def state(self) -> Json:
         """Everything needed to go on elsewhere."""
-        return {"known": [asdict(known) for known in self._known.values()]}
+        swapped = {str(i): list(swap) for i, swap in self._swapped.items()}
+        return {"known": [asdict(known) for known in self._known.values()], "swapped": swapped}
 
     def restore(self, state: Json) -> None:
         """Continue from :meth:`state`. Raises ValueError for a damaged state."""
         try:
             known = [_known_from(entry) for entry in state["known"]]
-        except (KeyError, TypeError) as error:
+            swapped = {int(i): (int(lasting), float(at_s)) for i, (lasting, at_s) in state["swapped"].items()}
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"continuity state is damaged: {error}") from error
-        self._known = {entry.track_id: entry for entry in known}
+        self._known, self._swapped = {entry.track_id: entry for entry in known}, swapped
 
 
 def _known_from(entry: dict[str, Any]) -> _Known:
@@ -99,7 +115,6 @@ def _sight(track: Track, track_id: int, source_wh: tuple[int, int]) -> _Known:
     margin_x, margin_y = _BORDER_NORM * width, _BORDER_NORM * height
     is_at_border = x1 < margin_x or y1 < margin_y or x2 > width - margin_x or y2 > height - margin_y
     return _Known(
-        track.id,
         track_id,
         group_of(track.label),
         track.foot_xy,

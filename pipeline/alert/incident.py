@@ -103,13 +103,13 @@ class Incident:
         new = [track.id for track in self.tracks if track.id not in self.told_tracks]
         self.told_tracks = [*self.told_tracks, *new][-_MAX_REMEMBERED_TRACKS:]
 
-    def end(self, at_s: float, closed_at_s: float, words: str) -> None:
+    def end(self, at_s: float, closed_at_s: float, because: str) -> None:
         """It is over: decided at ``at_s``, true since ``closed_at_s``."""
         self.closed_at_s = max(self.opened_at_s, closed_at_s)
-        at_s = max(at_s, self.updated_at_s, self.closed_at_s)
-        self.tell(at_s)
-        lasted = f"It lasted {seconds(self.closed_at_s - self.opened_at_s)}."
-        self.text = clean(" ".join(part for part in (self.text, lasted, words) if part))
+        self.tell(max(at_s, self.updated_at_s, self.closed_at_s))
+        lasted_s = self.closed_at_s - self.opened_at_s
+        if lasted_s > 0 or because:
+            self.text = clean(f"Ended after {seconds(lasted_s)}{because}. {self.text}")
 
     def state(self) -> Json:
         """Everything needed to go on elsewhere."""

@@ -32,7 +32,8 @@ _SEVERITIES = ("info", "warning", "critical")
 _SAME_OBJECT_IOU = 0.5
 _MAX_OPEN = 256
 _STATE_VERSION = 1
-_BLIND_WORDS = "It was closed because the camera could not see for too long."
+_BLIND_WORDS = " because the camera cannot see any more"
+_ENDED_WORDS = " with the recording"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Policy:
     def end(self, at_s: float, models: Mapping[str, str] | None = None) -> list[Alert]:
         """Close every open incident at ``at_s``: the recording ended. Nothing is remembered afterwards."""
         open_ones = [incident for incident in self._incidents.values() if incident.is_open]
-        alerts = [self._close(incident, at_s, at_s, "", models) for incident in open_ones]
+        alerts = [self._close(incident, at_s, at_s, _ENDED_WORDS, models) for incident in open_ones]
         self._incidents, self._cooling, self._at_s = {}, {}, None
         return alerts
 
@@ -121,7 +122,7 @@ class Policy:
         return present
 
     def _twin(self, suspicion: Suspicion) -> Incident | None:
-        """The incident of the same rule about an object that overlaps one of ``suspicion``: an id switch or a double."""
+        """The incident of the same rule about an object that overlaps one of ``suspicion``: an id switch, a double."""
         for incident in self._incidents.values():
             if (incident.kind, incident.rule) == (suspicion.kind, suspicion.rule) and any(
                 iou(box, track.xyxy) >= _SAME_OBJECT_IOU for box in incident.boxes for track in suspicion.tracks
@@ -152,8 +153,8 @@ class Policy:
                 continue
             is_lost = incident.blind_s >= self._policy.max_blind_s
             if is_lost or incident.absent_s >= self._timing(incident).close_after_s:
-                words = _BLIND_WORDS if is_lost else ""
-                alerts.append(self._close(incident, at_s, incident.last_at_s, words, _models(moment)))
+                because = _BLIND_WORDS if is_lost else ""
+                alerts.append(self._close(incident, at_s, incident.last_at_s, because, _models(moment)))
                 del self._incidents[incident.key]
         return alerts
 
@@ -193,12 +194,12 @@ class Policy:
         return alert_of(incident, phase, self._stamp.camera, self._stamp.config_hash, self._models(_models(moment)))
 
     def _close(
-        self, incident: Incident, at_s: float, closed_at_s: float, words: str, models: Mapping[str, str] | None
+        self, incident: Incident, at_s: float, closed_at_s: float, because: str, models: Mapping[str, str] | None
     ) -> Alert:
         timing = self._timing(incident)
         if timing.cool_down_s > 0:
             self._cooling[incident.key] = (at_s + timing.cool_down_s, incident.told_severity)
-        incident.end(at_s, closed_at_s, words)
+        incident.end(at_s, closed_at_s, because)
         return alert_of(incident, "closed", self._stamp.camera, self._stamp.config_hash, self._models(models))
 
     def _models(self, more: Mapping[str, str] | None) -> dict[str, str]:

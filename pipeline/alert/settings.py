@@ -124,7 +124,7 @@ class Rule:
             self.severity in get_args(Severity), f"rule {self.name!r} severity", "info|warning|critical", self.severity
         )
         for name in self.__dataclass_fields__:
-            if name.endswith("_s"):
+            if name.endswith("_s") and not name.endswith("_per_s"):
                 _require_seconds(f"rule {self.name!r} {name}", getattr(self, name))
         _require(0 <= self.min_confidence <= 1, f"rule {self.name!r} min_confidence", "0 to 1", self.min_confidence)
         _require(bool(self.labels) and all(self.labels), f"rule {self.name!r} labels", "at least one word", self.labels)
