@@ -49,10 +49,10 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Queue:
-    """What one camera has waiting, oldest first, and when it was last looked at."""
+    """What one camera has waiting, oldest first, and its place in the order of service (0: never served)."""
 
     waiting: list[_Waiting] = field(default_factory=list)
-    served_round: int = 0
+    last_turn: int = 0
 
 
 class DetectStage:
@@ -75,7 +75,7 @@ class DetectStage:
         self._max_batch = max_batch
         self._max_age_s = max_age_s
         self._queues: dict[str, _Queue] = {}
-        self._round = 0
+        self._turn = 0
 
     @property
     def has_waiting(self) -> bool:
@@ -107,8 +107,11 @@ class DetectStage:
         turns = self._turns()
         pictures = [one.picture for _, one in turns if one.picture is not None]
         found = self._detector.detect(pictures) if pictures else []
-        self._round += 1
-        seen = {(camera, one.entry_id): detections for (camera, one), detections in zip(turns, found, strict=True)}
+        seen: dict[tuple[str, str], Detections] = {}
+        for (camera, one), detections in zip(turns, found, strict=True):
+            seen[camera, one.entry_id] = detections
+            self._turn += 1
+            self._queues[camera].last_turn = self._turn
         outcomes = [self._settle(camera, queue, seen) for camera, queue in self._queues.items()]
         return [outcome for outcome in outcomes if outcome.entry_ids]
 
@@ -131,7 +134,7 @@ class DetectStage:
         }
         order = sorted(
             (camera for camera in pictures if pictures[camera]),
-            key=lambda camera: (self._queues[camera].served_round, pictures[camera][0].since_s or 0.0, camera),
+            key=lambda camera: (self._queues[camera].last_turn, pictures[camera][0].since_s or 0.0, camera),
         )
         return list(islice(_interleave({camera: pictures[camera] for camera in order}), self._max_batch))
 
@@ -145,8 +148,6 @@ class DetectStage:
                 break
             if one.frame is not None:
                 findings.append(Finding(one.frame.ref, one.frame.note, detections, self._detector.name))
-            if detections is not None:
-                queue.served_round = self._round
             entry_ids.append(one.entry_id)
         del queue.waiting[: len(entry_ids)]
         return Outcome(camera, tuple(entry_ids), tuple(findings))

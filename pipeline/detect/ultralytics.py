@@ -41,7 +41,7 @@ _DETECT_HEADS = ("Detect", "v10Detect")
 
 
 class UltralyticsDetector:
-    """A detector from an ultralytics ``.pt`` checkpoint.
+    """A detector from an ultralytics ``.pt`` checkpoint, or from the name of a published one, which is downloaded.
 
     ``device`` is ``auto`` (CUDA when present), ``cpu``, ``cuda`` or ``cuda:1``; on CUDA the network runs in half
     precision and in batches. ``input_wh`` fixes the network's input, into which every frame is letterboxed, as a
@@ -54,7 +54,7 @@ class UltralyticsDetector:
 
     def __init__(
         self,
-        weights: Path,
+        weights: Path | str,
         selection: Selection,
         *,
         device: str = "auto",
@@ -64,6 +64,7 @@ class UltralyticsDetector:
     ) -> None:
         import torch
 
+        weights = _located(weights)
         self._model, card = _load(weights, is_trusted=is_trusted)
         self._device = _device_of(device)
         self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
@@ -167,7 +168,7 @@ def download(name: str, folder: Path) -> Path:
 
 
 def export(
-    weights: Path,
+    weights: Path | str,
     out: Path,
     *,
     input_wh: tuple[int, int],
@@ -188,6 +189,7 @@ def export(
         raise UsageError(f"{out}: already there; name a folder that does not exist yet")
     if precision == "int8" and (calibration is None or not calibration.is_file()):
         raise UsageError("an int8 export needs a data-set YAML with pictures to calibrate on")
+    weights = _located(weights)
     _, card = _load(weights, is_trusted=is_trusted)  # vets the pickle: what follows opens it without restrictions
     width, height = _checked_wh(input_wh, card.stride)
     from ultralytics import YOLO
@@ -225,6 +227,15 @@ def _vendor() -> Any:
             f"the ultralytics detector needs the extra 'models' (pip install 'vedette[models]'): {error}"
         ) from error
     return tasks
+
+
+def _located(weights: Path | str) -> Path:
+    """The file itself, or, for a bare name that is no file here, the published weights of that name."""
+    path = Path(weights)
+    if path.exists() or len(path.parts) > 1 or path.suffix != ".pt":
+        return path
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return download(path.name, cache / "vedette" / "weights")
 
 
 def _load(weights: Path, *, is_trusted: bool) -> tuple[Any, ModelCard]:
