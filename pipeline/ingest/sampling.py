@@ -33,33 +33,28 @@ class Sampler:
             raise ValueError(f"heartbeat_s: expected a number > 0, got {heartbeat_s}")
         self._period_s = 1.0 / fps
         self._heartbeat_s = heartbeat_s
-        self._origin_s: float | None = None
-        self._slot = -1
-        self._chosen_s = -math.inf
+        self.reset()
 
     def choose(self, at_s: float, *, is_open: bool = True) -> Gate | None:
         """What the frame at media time ``at_s`` (seconds) is good for; None when it is passed over.
 
         ``open``: the gate is open and the frame begins a slot of the analysis grid. ``heartbeat``: the gate is closed
-        and the last chosen frame is ``heartbeat_s`` old. A frame that is not later than the last chosen one is passed
-        over. Raises ValueError when ``at_s`` is not finite.
+        and the frame begins a slot of the slow grid. A frame that is not later than the last chosen one is passed over. Raises ValueError when ``at_s`` is not finite.
         """
         if not math.isfinite(at_s):
             raise ValueError(f"at_s: expected a finite number, got {at_s}")
         if self._origin_s is None:
             self._origin_s = at_s
-        slot = math.floor((at_s - self._origin_s) / self._period_s + _EARLY_SHARE)
-        if at_s <= self._chosen_s or slot <= self._slot:
+        since_s = at_s - self._origin_s + _EARLY_SHARE * self._period_s
+        slot, beat = math.floor(since_s / self._period_s), math.floor(since_s / self._heartbeat_s)
+        is_due = slot > self._slot if is_open else beat > self._beat and slot > self._slot
+        if at_s <= self._chosen_s or not is_due:
             return None
-        is_due = at_s - self._chosen_s >= self._heartbeat_s - _EARLY_SHARE * self._period_s
-        if not is_open and not is_due:
-            return None
-        self._slot = slot
-        self._chosen_s = at_s
+        self._slot, self._beat, self._chosen_s = slot, beat, at_s
         return "open" if is_open else "heartbeat"
 
     def reset(self) -> None:
         """Forget the grid: the next frame is chosen and becomes its origin."""
-        self._origin_s = None
-        self._slot = -1
+        self._origin_s: float | None = None
+        self._slot = self._beat = -1
         self._chosen_s = -math.inf

@@ -134,9 +134,9 @@ def test_a_slow_walker_keeps_it_open_all_the_way() -> None:
 
 
 def test_a_box_lies_on_what_moves() -> None:
-    readings = _watch(lambda t: STREET if t < 6 else _with_box(STREET, 160, 90, 32, 36, 20), 6.4)
+    readings = _watch(lambda t: STREET if t < 6 else _with_box(STREET, 160, 88, 32, 36, 20), 6.4)
     (box,) = readings[-1].boxes_norm
-    assert box == pytest.approx([0.5, 0.5, 0.6, 0.7], abs=0.02)
+    assert box == pytest.approx([160 / W, 88 / H, 192 / W, 124 / H], abs=0.001)
     assert readings[-1].motion == pytest.approx(0.1 * 0.2, rel=0.1)
 
 
@@ -186,7 +186,7 @@ def test_a_person_who_stands_lets_it_close_and_opens_it_again_by_moving() -> Non
 )
 def test_what_is_not_a_thing_on_the_move_does_not_hold_it_open(scene: Scene) -> None:
     readings = _watch(scene, 75)
-    assert _open_share(readings, 10, 60, 75) <= 0.1
+    assert _open_share(readings, 10, 55, 75) <= 0.25  # at most one false opening
 
 
 def test_snow_before_the_lens_does_not_hold_it_open_for_ever() -> None:
