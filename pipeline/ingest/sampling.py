@@ -33,13 +33,16 @@ class Sampler:
             raise ValueError(f"heartbeat_s: expected a number > 0, got {heartbeat_s}")
         self._period_s = 1.0 / fps
         self._heartbeat_s = heartbeat_s
-        self.reset()
+        self._origin_s: float | None = None
+        self._slot = self._beat = -1
+        self._chosen_s = -math.inf
 
     def choose(self, at_s: float, *, is_open: bool = True) -> Gate | None:
         """What the frame at media time ``at_s`` (seconds) is good for; None when it is passed over.
 
         ``open``: the gate is open and the frame begins a slot of the analysis grid. ``heartbeat``: the gate is closed
-        and the frame begins a slot of the slow grid. A frame that is not later than the last chosen one is passed over. Raises ValueError when ``at_s`` is not finite.
+        and the frame begins a slot of the slow grid. A frame that is not later than the last chosen one is passed
+        over. Raises ValueError when ``at_s`` is not finite.
         """
         if not math.isfinite(at_s):
             raise ValueError(f"at_s: expected a finite number, got {at_s}")
@@ -55,6 +58,6 @@ class Sampler:
 
     def reset(self) -> None:
         """Forget the grid: the next frame is chosen and becomes its origin."""
-        self._origin_s: float | None = None
+        self._origin_s = None
         self._slot = self._beat = -1
         self._chosen_s = -math.inf
