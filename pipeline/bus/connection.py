@@ -9,6 +9,7 @@ again. Nothing is sent twice behind the caller's back, since appending is not re
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,7 +189,7 @@ class Link:
             if self._cluster is not None and not isinstance(error, ResponseError):
                 with self._lock:  # the next question learns the layout afresh from the URL
                     self._cluster, self._is_probed = None, False
-            kind = OutOfMemory if isinstance(error, OutOfMemoryError) else BusError
+            kind = OutOfMemory if _code(error) == "OOM" else BusError
             raise kind(f"Redis at {self.name} {_complaint(error, self._timeout_s)}") from error
 
 
@@ -200,13 +201,33 @@ def _node(cluster: RedisCluster, key: str) -> ClusterNode:
     return cluster.get_node_from_key(key)  # type: ignore[no-untyped-call, no-any-return]
 
 
+_CODES = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY", NoPermissionError: "NOPERM"}
+_BY_CODE = {
+    "OOM": "is out of memory: raise its maxmemory or let readers catch up",
+    "READONLY": "is a read-only replica: use the URL of the primary",
+    "NOPERM": "does not let this user do that: grant ~vedette:* &vedette:* +@all -@admin -@dangerous",
+}
+
+
+def _code(error: Exception) -> str:
+    """Redis' word for what is wrong; before version 7 an error inside a script hides it in the text."""
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return code
+    text = str(error)
+    if "script can't run this command" in text or "script can't access at least one of the keys" in text:
+        return "NOPERM"
+    found = re.search(r"(?:^|[\s-])(OOM|READONLY|NOPERM|MISCONF)\b", text)
+    return found[1] if isinstance(error, ResponseError) and found else ""
+
+
 def _complaint(error: Exception, timeout_s: float) -> str:
     """What is wrong and what helps, to follow "Redis at …"."""
+    code = _code(error)
+    if code in _BY_CODE:
+        return _BY_CODE[code]
     known: list[tuple[type[Exception], str]] = [
-        (OutOfMemoryError, "is out of memory: raise its maxmemory or let readers catch up"),
-        (ReadOnlyError, "is a read-only replica: use the URL of the primary"),
         (BusyLoadingError, "is still loading its data"),
-        (NoPermissionError, "does not let this user do that: grant ~vedette:* &vedette:* +@all -@admin -@dangerous"),
         (AuthenticationError, "refused the user name or password"),
         (AskError, "is moving keys between nodes"),
         (TryAgainError, "is moving keys between nodes"),
@@ -218,11 +239,9 @@ def _complaint(error: Exception, timeout_s: float) -> str:
             return sentence
     text = redact(str(error)).strip().splitlines()
     detail = text[0][:200] if text else type(error).__name__
-    if detail.startswith("MISCONF"):
+    if code == "MISCONF":
         return f"cannot write its file to disk: make room there ({detail})"
-    if isinstance(error, ResponseError):
-        return f"refused the command ({detail})"
-    return f"cannot be reached ({detail})"
+    return f"refused the command ({detail})" if isinstance(error, ResponseError) else f"cannot be reached ({detail})"
 
 
 def _name(url: str) -> str:
