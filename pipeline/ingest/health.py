@@ -134,7 +134,8 @@ class HealthMonitor:
         _check_time(at_s)
         self._first_missing_s = min(self._first_missing_s, at_s)
         since_s = self._last_arrival_s if math.isfinite(self._last_arrival_s) else self._first_missing_s
-        self._latches["offline"].feel(at_s - since_s >= self._config.offline_after_s, at_s)
+        offline = self._latches["offline"]
+        offline.feel(offline.is_on or at_s - since_s >= self._config.offline_after_s, at_s)
         self._delivery.reset()
         return self._reading()
 

@@ -27,14 +27,16 @@ class Reference:
         self._edges: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._layout: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._sharpness = (0.0, 0.0)
+        self._size_wh = (0, 0)
         self.structure = 0.0
 
     def learn(self, view: View, dt_s: float) -> None:
         """Move towards ``view``: by plain averaging at first, then with the memory given."""
         self._looks += 1
+        if view.size_wh != self._size_wh:  # sharpness of another size does not compare
+            self._size_wh, self._sharpness = view.size_wh, view.sharpness
         if self._looks == 1:
-            self._edges, self._layout = view.edges.copy(), view.layout.copy()
-            self._sharpness, self.structure = view.sharpness, view.structure
+            self._edges, self._layout, self.structure = view.edges.copy(), view.layout.copy(), view.structure
             return
         pace = max(1.0 - math.exp(-dt_s / self._memory_s), 1.0 / self._looks if self._looks <= 20 else 0.0)
         self._edges += pace * (view.edges - self._edges)
@@ -52,7 +54,7 @@ class Reference:
 
     def is_blurred(self, view: View, below: float) -> bool:
         """Whether edges lost more than the share ``below`` of their usual sharpness, at either scale."""
-        if self._looks < _MIN_LOOKS_TO_JUDGE:
+        if self._looks < _MIN_LOOKS_TO_JUDGE or view.size_wh != self._size_wh:
             return False
         pairs = zip(view.sharpness, self._sharpness, strict=True)
         return any(now < below * usual for now, usual in pairs)

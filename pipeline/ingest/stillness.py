@@ -12,7 +12,7 @@ __all__ = ["Stillness"]
 _SAME_SHARE = 0.01  # of the pixels: a clock or a logo in the picture may change
 _NOISE_SHARE = 0.1
 _MIN_NOISY_LOOKS = 5
-_FROZEN_OF_USUAL = 2.5
+_FROZEN_OF_USUAL = 2.0
 _MAX_USUAL_S = 4.0  # an encoder that skips everything between key frames looks still for so long
 _USUAL_MEMORY_S = 600.0
 

@@ -32,7 +32,7 @@ class View:
     """One look. ``brightness`` mean luma; ``highlight`` luma that 2 % of the picture exceeds; ``sharpness`` steepest
     edges at full against quarter, and at half against eighth size: about 1 for sharp, 0.25 for blurred edges;
     ``structure`` steepest gradients at quarter size, grey levels; ``edges`` (90, 160) gradients; ``layout`` (9, 16)
-    coarse luma; ``sample`` (about 90, 160) picked pixels."""
+    coarse luma; ``sample`` (about 90, 160) picked pixels; ``size_wh`` of the picture."""
 
     brightness: float
     highlight: float
@@ -41,6 +41,7 @@ class View:
     edges: Floats
     layout: Floats
     sample: NDArray[np.uint8]
+    size_wh: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def measure(luma: NDArray[np.uint8]) -> View:
         edges=edges,
         layout=cv2.resize(small, _LAYOUT_WH, interpolation=cv2.INTER_AREA).astype(np.float32),
         sample=luma[::step_y, ::step_x].copy(),
+        size_wh=(width, height),
     )
 
 
