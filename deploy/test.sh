@@ -116,8 +116,8 @@ system_packages
 virtual_environment
 PATH="$VENV/bin:$PATH"
 
-step format ruff format --check --quiet .
-step lint ruff check --quiet .
+step format ruff format --check --output-format concise .
+step lint ruff check --output-format concise .
 step types mypy
 step layers lint-imports
 step tests python -m pytest "$@"

@@ -136,7 +136,7 @@ def _hints(site: SiteSettings) -> tuple[str, ...]:
         if unused:
             hints.append(f"{camera.name}: no rule uses {', '.join(unused)}.")
         if "://" not in camera.url.reveal() and camera.url.reveal() != "-" and not Path(camera.url.reveal()).exists():
-            hints.append(f"{camera.name}: there is no {camera.url.reveal()} now.")
+            hints.append(f"{camera.name}: its url is a local path, and nothing is there now.")
     if site.detector.weights is not None and "/" in site.detector.weights and not Path(site.detector.weights).exists():
         hints.append(f"detector: there are no weights at {site.detector.weights} now.")
     return tuple(hints)

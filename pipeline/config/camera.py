@@ -7,6 +7,7 @@ own dataclasses do most of the checking; here references, times and classes are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,17 +122,20 @@ class CameraBuilder:
         if url is None:
             return None
         scheme, separator, rest = url.strip().partition("://")
-        if separator:
-            if scheme.lower() not in SCHEMES:
-                self.faults.append(
-                    Fault((*self.place, key), f"unknown kind of URL {scheme[:16]!r}{nearest(scheme, SCHEMES)}")
-                )
-            elif scheme.lower() != "file" and not rest.partition("/")[0].rpartition("@")[2].strip(":"):
-                self.faults.append(Fault((*self.place, key), "names no host"))
-            return url.strip()
-        if not url.strip():
-            self.faults.append(Fault((*self.place, key), "is empty"))
-        return url if url.strip() == "-" else str(self.folder / Path(url.strip()).expanduser())
+        fault = ""
+        if separator and scheme.lower() not in SCHEMES:
+            word = scheme[:16] if re.fullmatch("[a-zA-Z][a-zA-Z0-9+.-]*", scheme) else ""
+            fault = f"unknown kind of URL {word!r}{nearest(word, SCHEMES)}"
+        elif separator and scheme.lower() != "file" and not rest.partition("/")[0].rpartition("@")[2].strip(":"):
+            fault = "names no host"
+        elif not url.strip():
+            fault = "is empty"
+        elif not separator and "@" in url and not (self.folder / url.strip()).exists():
+            fault = "is no file here; a camera's address begins with rtsp:// or http://"
+        if fault:
+            self.faults.append(Fault((*self.place, key), fault))
+        is_path = not separator and url.strip() != "-"
+        return str(self.folder / Path(url.strip()).expanduser()) if is_path else url.strip()
 
     def _checked(self, steps: Place, make: Callable[..., T], *args: Any, **kwargs: Any) -> T | None:
         """What ``make`` makes of the arguments; None and a fault at ``steps`` of this camera when it refuses."""

@@ -67,6 +67,8 @@ def parse_document(content: bytes, name: str, folder: Path) -> Document:
     """
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{name}: is larger than {MAX_BYTES // 2**20} MiB, which no site file is")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigError(f"{name}: is UTF-16 text; save it as UTF-8")
     if b"\0" in content:
         raise ConfigError(f"{name}: is a binary file, not YAML")
     try:

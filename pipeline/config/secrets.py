@@ -17,8 +17,13 @@ from pydantic import BaseModel
 from pipeline.config.document import Tree
 from pipeline.config.faults import Fault, Place
 
-__all__ = ["expand", "read_secret", "secret_urls", "with_password"]
+__all__ = ["ADDRESS_KEYS", "expand", "read_secret", "secret_urls", "with_password"]
 
+ADDRESS_KEYS = frozenset(
+    ("url", "detect_url", "frames_url", "url_file", "password_file", "ca_file", "cert_file", "key_file")
+    + ("data_dir", "weights", "host")
+)
+"""Keys whose values may hold ``${NAME}``."""
 MAX_SECRET_BYTES = 4096
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -26,7 +31,10 @@ _URL_USER_PART = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>(?:[^/@$]|\$\{[
 
 
 def expand(tree: Tree, env: Mapping[str, str]) -> tuple[Tree, frozenset[Place], list[Fault]]:
-    """``tree`` with every ``${NAME}`` replaced, the places where something was, and a fault per name not set."""
+    """``tree`` with every ``${NAME}`` replaced, the places where something was, and a fault per name not set.
+
+    Only the values of :data:`ADDRESS_KEYS` may hold one: what a secret can never reach can never repeat it.
+    """
     touched: set[Place] = set()
     faults: list[Fault] = []
 
@@ -53,6 +61,9 @@ def _expand_text(text: str, place: Place, env: Mapping[str, str], faults: list[F
             return "${"
         if name is None or not _NAME.fullmatch(name):
             faults.append(Fault(place, "'${' begins ${NAME} of an environment variable; write '$${' to mean '${'"))
+            return ""
+        if place[-1:] == () or place[-1] not in ADDRESS_KEYS:
+            faults.append(Fault(place, "an environment variable can stand in addresses and paths only"))
             return ""
         value = env.get(name, "")
         if not value:
@@ -93,15 +104,15 @@ def read_secret(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_SECRET_BYTES + 1)
     except OSError as fault:
-        raise ValueError(f"{path} cannot be read: {fault.strerror}") from fault
+        raise ValueError(f"the file cannot be read: {fault.strerror}") from fault
     if len(content) > MAX_SECRET_BYTES:
-        raise ValueError(f"{path} is longer than {MAX_SECRET_BYTES} bytes, which no secret is")
+        raise ValueError(f"the file is longer than {MAX_SECRET_BYTES} bytes, which no secret is")
     try:
         lines = content.decode().splitlines()
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text") from None  # the cause would show the secret
+        raise ValueError("the file is not UTF-8 text") from None  # the cause would show the secret
     if not lines or not lines[0].strip():
-        raise ValueError(f"{path} is empty")
+        raise ValueError("the file is empty")
     return lines[0].strip()
 
 
@@ -113,7 +124,7 @@ def with_password(url: str, password: str) -> str:
     scheme, separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     user, at, host = authority.rpartition("@")
-    if not separator or not host:
+    if not separator or (not host and scheme != "unix"):
         raise ValueError("a password needs a URL of the form scheme://user@host/path")
     if ":" in user:
         raise ValueError("the URL already holds a password; give it in one place")

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from pipeline.config.camera import CameraBuilder, check_labels
 from pipeline.config.document import Document, Tree, read_document
-from pipeline.config.faults import Fault, Place, config_error, nearest
+from pipeline.config.faults import Fault, Place, config_error
 from pipeline.config.models import CameraModel, DetectorModel, RedisModel, SiteModel
 from pipeline.config.secrets import expand, secret_urls
 from pipeline.config.sentences import faults_of
@@ -109,9 +109,7 @@ def _listed(tree: Tree) -> tuple[Tree, list[str] | None, list[Fault]]:
     for key, camera in cameras.items():
         if isinstance(camera, dict):
             if "name" in camera:
-                faults.append(
-                    Fault(("cameras", len(listed), "name"), f"this camera is already named {key!r} by its key")
-                )
+                faults.append(Fault(("cameras", len(listed)), f"leave out name: the key {key!r} is its name"))
             listed.append({**camera, "name": key})
         else:
             listed.append({"name": key, "url": camera} if isinstance(camera, str) else camera)
@@ -198,8 +196,7 @@ def _redis(model: RedisModel, folder: Path, faults: list[Fault]) -> RedisSetting
     for key, value in urls.items():
         scheme, separator, _ = value.partition("://")
         if not separator or scheme.lower() not in REDIS_SCHEMES:
-            words = f"expected redis://, rediss:// or unix://{nearest(scheme[:16], REDIS_SCHEMES) if separator else ''}"
-            faults.append(Fault(("redis", key), words))
+            faults.append(Fault(("redis", key), "expected redis://, rediss:// or unix://"))
     if "url" not in urls and len(faults) == before:
         needs = {"cluster": model.cluster, "password_file": model.password_file, "frames_url": model.frames_url}
         faults += [Fault(("redis", key), "needs url beside it") for key, given in needs.items() if given]
@@ -219,7 +216,7 @@ def _file_of(model: RedisModel, key: str, folder: Path, faults: list[Fault]) -> 
         return None
     path = folder / Path(given).expanduser()
     if not path.is_file():
-        faults.append(Fault(("redis", key), f"{path} is not a file"))
+        faults.append(Fault(("redis", key), "there is no such file"))
     return path
 
 
