@@ -1,10 +1,10 @@
 """How good a detector is: average precision, precision, recall and F1, per class and per source. Pure numpy.
 
-In: for each picture the true objects (some marked to ignore) and the found ones. Out: :class:`DetectionReport`. Knows no
-network and no file; ``pipeline/train/evaluation.py`` feeds it.
+In: for each picture the true objects (some marked to ignore) and the found ones. Out: :class:`DetectionReport`. Knows
+no network and no file; ``pipeline/train/evaluation.py`` feeds it.
 
-Average precision is COCO's: greedy matching by confidence at a given IoU, 101-point interpolated precision; what matches
-an ignored object counts neither for nor against. AP50-95 is the mean over IoU 0.50, 0.55, …, 0.95.
+Average precision is COCO's: greedy matching by confidence at a given IoU, 101-point interpolated precision; what
+matches an ignored object counts neither for nor against. AP50-95 is the mean over IoU 0.50, 0.55, …, 0.95.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _IOUS = np.arange(0.5, 0.96, 0.05)
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Judged:
-    """One picture: truth ``true_xyxy`` (M, 4), ``true_index``, ``is_ignored`` (M,); found ``xyxy`` (N, 4), ``index``, ``confidence``."""
+    """One picture: truth ``true_xyxy`` (M, 4), ``true_index``, ``is_ignored`` (M,).
+
+    Found ``xyxy`` (N, 4), ``index``, ``confidence``.
+    """
 
     source: str
     true_xyxy: NDArray[np.float32]

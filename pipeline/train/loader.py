@@ -1,7 +1,7 @@
 """Batches for training, each a pure function of (seed, step): stop anywhere, resume, and the same pictures come.
 
-In: manifests with their share of the draws, an augmentation. Out: an endless iterator of :class:`Batch` from one background
-process that keeps decoded pictures in a bounded cache. Next: ``pipeline/train/loop.py``.
+In: manifests with their share of the draws, an augmentation. Out: an endless iterator of :class:`Batch` from one
+background process that keeps decoded pictures in a bounded cache. Next: ``pipeline/train/loop.py``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Batch:
 
 
 def _rarity(samples: Sequence[Sample]) -> NDArray[np.float64]:
-    """Draw weights (N,): a picture counts as much as its rarest class is rare, to the power of a half, at most 4 fold."""
+    """Draw weights (N,): the root of how rare a picture's rarest class is, at most 4 fold; half for an empty picture."""
     per_class = np.zeros(len(CLASSES))
     for sample in samples:
         per_class[np.unique(sample.index[sample.confidence >= 0.3])] += 1
@@ -102,16 +102,18 @@ class BatchSource(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         pictures = [
-            compose(self._fetch, self._draw, self._size_wh, self._augment, np.random.default_rng((self._seed, step, place)))
+            compose(
+                self._fetch, self._draw, self._size_wh, self._augment, np.random.default_rng((self._seed, step, place))
+            )
             for place in range(self._batch_size)
         ]
-        most = max(len(p.index) for p in pictures)
+        most = max(len(p.classes) for p in pictures)
         xyxy = np.zeros((len(pictures), most, 4), np.float32)
         index = np.zeros((len(pictures), most), np.int64)
         confidence = np.zeros((len(pictures), most), np.float32)
         for place, picture in enumerate(pictures):
-            n = len(picture.index)
-            xyxy[place, :n], index[place, :n], confidence[place, :n] = picture.xyxy, picture.index, picture.confidence
+            n = len(picture.classes)
+            xyxy[place, :n], index[place, :n], confidence[place, :n] = picture.xyxy, picture.classes, picture.confidence
         targets = Targets(torch.from_numpy(xyxy), torch.from_numpy(index), torch.from_numpy(confidence))
         return Batch(torch.from_numpy(np.stack([p.rgb for p in pictures])), targets)
 

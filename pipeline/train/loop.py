@@ -1,9 +1,9 @@
 """The training run: phases of growing pictures, one cosine of learning rate, running-mean weights, checkpoints.
 
-In: a :class:`TrainConfig`. Out: ``last.pt`` and ``log.csv`` in the run's folder, and a :class:`TrainReport`. The length of a
-run is a number of steps (exactly repeatable) or a budget of seconds (ends on time on a busy machine); either way the
-learning rate reaches its floor at the end. Stop it at any moment and start it again: it goes on from its checkpoint.
-Next: ``pipeline/train/evaluation.py``.
+In: a :class:`TrainConfig`. Out: ``last.pt`` and ``log.csv`` in the run's folder, and a :class:`TrainReport`. The
+length of a run is a number of steps (exactly repeatable) or a budget of seconds (ends on time on a busy machine);
+either way the learning rate reaches its floor at the end. Stop it at any moment and start it again: it goes on from
+its checkpoint. Next: ``pipeline/train/evaluation.py``.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Phase:
 class TrainConfig:
     """One run. Exactly one of ``steps`` and ``budget_s`` (seconds of training, all resumed parts together) is set.
 
-    ``start``: a checkpoint of ours to fine-tune from instead of the ImageNet backbone (``backbone``: its file, None finds
-    the installed package). ``backbone_rate`` multiplies the learning rate of pretrained layers.
+    ``start``: a checkpoint of ours to fine-tune from instead of the ImageNet backbone (``backbone``: its file, None
+    finds the installed package). ``backbone_rate`` multiplies the learning rate of pretrained layers.
     """
 
     out: Path
@@ -59,9 +59,9 @@ class TrainConfig:
     phases: tuple[Phase, ...]
     steps: int | None = None
     budget_s: float | None = None
-    student: StudentConfig = StudentConfig()
-    augment: AugmentConfig = AugmentConfig()
-    loss: LossConfig = LossConfig()
+    student: StudentConfig = field(default_factory=StudentConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     start: Path | None = None
     backbone: Path | None = None
     seed: int = 7
@@ -82,8 +82,10 @@ class TrainConfig:
             raise UsageError("a run needs either steps or budget_s, not both")
         if (self.steps or self.budget_s or 0) <= 0:
             raise UsageError("steps and budget_s must be above 0")
-        if not self.phases or self.phases[-1].until != 1 or any(
-            a.until >= b.until for a, b in zip(self.phases, self.phases[1:], strict=False)
+        if (
+            not self.phases
+            or self.phases[-1].until != 1
+            or any(a.until >= b.until for a, b in zip(self.phases, self.phases[1:], strict=False))
         ):
             raise UsageError("phases: expected growing values of until, the last one 1")
         if not self.mix:
@@ -153,7 +155,9 @@ def _begin(config: TrainConfig) -> _Run:
         if not last.exists():
             return _Run(student, _copy(student), _optimiser(student, config))
         if saved.student != config.student:
-            raise ModelError(f"{last}: the run in this folder has another student: {saved.student}; choose another folder")
+            raise ModelError(
+                f"{last}: the run in this folder has another student: {saved.student}; choose another folder"
+            )
         optimiser = _optimiser(student, config)
         optimiser.load_state_dict(saved.optimiser)
         return _Run(student, dict(saved.average), optimiser, saved.step, saved.trained_s, saved.pictures)
@@ -251,8 +255,8 @@ def train(
 ) -> TrainReport:
     """Run (or resume) to the end, or until ``should_stop`` answers true after some step; always leaves a checkpoint.
 
-    Raises :class:`UsageError` (an empty or bad manifest), :class:`ModelError` (weights), :class:`StorageError` (the last
-    checkpoint cannot be written; the former one is whole).
+    Raises :class:`UsageError` (an empty or bad manifest), :class:`ModelError` (weights), :class:`StorageError` (the
+    last checkpoint cannot be written; the former one is whole).
     """
     run = _begin(config)
     log = RunLog(config.out / "log.csv")

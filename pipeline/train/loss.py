@@ -1,10 +1,11 @@
 """What the student learns from: soft targets in proportion to the teacher's confidence, assigned to cells by alignment.
 
-In: the raw output of ``pipeline/train/student.py`` and padded targets (:class:`Targets`). Out: one scalar and its parts.
-Who calls it: ``pipeline/train/loop.py``.
+In: the raw output of ``pipeline/train/student.py`` and padded targets (:class:`Targets`). Out: one scalar and its
+parts. Who calls it: ``pipeline/train/loop.py``.
 
 Sources: task-aligned assignment (TOOD, Feng et al. 2021), quality focal loss (Li et al. 2020), generalised IoU
-(Rezatofighi et al. 2019). A teacher's confidence ``c`` becomes the ceiling ``sqrt(c)`` of the class target of its object,
+(Rezatofighi et al. 2019). A teacher's confidence ``c`` becomes the ceiling ``sqrt(c)`` of the class target of its
+object,
 so that doubtful objects pull less; what the teacher half-believed (ignored objects) is no background either.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional as nf
 
 from pipeline.train.student import RawOutput
 
@@ -40,7 +41,8 @@ class LossConfig:
 class Targets:
     """A batch of objects padded to M: ``xyxy`` (B, M, 4) input pixels, ``class_index`` (B, M), ``confidence`` (B, M).
 
-    ``confidence`` is 0 for padding and negative for objects to ignore: cells inside them learn nothing about that class.
+    ``confidence`` is 0 for padding and negative for objects to ignore: cells inside them learn nothing about that
+    class.
     """
 
     xyxy: Tensor
@@ -147,7 +149,7 @@ class DetectionLoss:
         if not bool((targets.confidence > 0).any()):
             focal = scores.detach().pow(self._config.focal_power)
             focal = focal * ~self._neutral(centres, targets, scores.shape[2])
-            loss = (focal * F.softplus(logits)).sum()
+            loss = (focal * nf.softplus(logits)).sum()
             return LossParts(loss + distances.sum() * 0, float(loss.detach()), 0.0, 0)
         found = self._assign(scores.detach(), boxes.detach(), centres, strides, targets)
         positive = found.weight > 0
@@ -158,7 +160,7 @@ class DetectionLoss:
         target[where[0], where[1], targets.class_index[where[0], owner]] = found.weight[where]
         focal = (target - scores.detach()).abs().pow(self._config.focal_power)
         focal = focal * (~found.neutral | (target > 0))
-        class_loss = (focal * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).sum() / normaliser
+        class_loss = (focal * nf.binary_cross_entropy_with_logits(logits, target, reduction="none")).sum() / normaliser
         _, quality = generalised_iou(boxes[where], targets.xyxy[where[0], owner])
         box_loss = ((1 - quality) * found.weight[where]).sum() / normaliser
         total = class_loss + self._config.box_weight * box_loss

@@ -1,7 +1,8 @@
 """Gathers a data set: stills with their labels, frames of clips, rendered frames; keeps the held-out cameras apart.
 
 In: folders of pictures and clips and ``configs/train/split.yaml``. Out: manifests under one folder: ``stills.jsonl``
-(labelled), ``frames.jsonl`` (training clips, to be labelled by ``pipeline/train/teachers.py``), ``heldout.jsonl`` (frames
+(labelled), ``frames.jsonl`` (training clips, to be labelled by ``pipeline/train/teachers.py``), ``heldout.jsonl``
+(frames
 of held-out cameras at least a second apart, likewise). Pictures that do not decode are counted and left out.
 """
 
@@ -68,12 +69,15 @@ def _iou_to(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np
 
 
 def merge_labels(
-    teacher: list[tuple[int, float, NDArray[np.float32]]], boxes: list[tuple[int, NDArray[np.float32]]], min_confidence: float
+    teacher: list[tuple[int, float, NDArray[np.float32]]],
+    boxes: list[tuple[int, NDArray[np.float32]]],
+    min_confidence: float,
 ) -> list[tuple[int, float, NDArray[np.float32]]]:
     """One list of (class, confidence, xyxy_norm): the teacher's objects, raised or joined by chosen and human boxes.
 
-    A box without a teacher's object of its class on it is somebody's addition and gets confidence 0.8; one that chooses a
-    weak object lifts it to 0.35. Bags that were one bag twice (backpack and handbag) are merged, the surer one stays.
+    A box without a teacher's object of its class on it is somebody's addition and gets confidence 0.8; one that
+    chooses a weak object lifts it to 0.35. Bags that were one bag twice (backpack and handbag) are merged, the surer
+    one stays.
     """
     merged: list[tuple[int, float, NDArray[np.float32]]] = []
     for index, confidence, box in sorted(teacher, key=lambda item: -item[1]):
@@ -93,16 +97,20 @@ def merge_labels(
 
 
 def _still(row: Any, folder: Path, min_confidence: float) -> Sample:
-    """A sample from a row of ``labels.jsonl``: ``boxes`` [class, cx, cy, w, h], ``teacher`` [class, confidence, x1 …]."""
+    """A sample from a row of ``labels.jsonl``.
+
+    ``boxes`` [class, cx, cy, w, h], ``teacher`` [class, confidence, x1 …].
+    """
     try:
         file, source = str(row["file"]), str(row["source"])
         teacher = [
-            (class_index(str(t[0])), float(t[1]), np.clip(np.array(t[2:6], np.float32), 0, 1)) for t in row.get("teacher", [])
+            (class_index(str(t[0])), float(t[1]), np.clip(np.array(t[2:6], np.float32), 0, 1))
+            for t in row.get("teacher", [])
         ]
         centred = [(class_index(str(b[0])), np.array(b[1:5], np.float32)) for b in row.get("boxes", [])]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UsageError(f"expected file, source, boxes, teacher; {error}") from error
-    boxes = [(i, np.concatenate((b[:2] - b[2:] / 2, b[:2] + b[2:] / 2))) for i, b in centred]
+    boxes = [(i, np.concatenate((b[:2] - b[2:] / 2, b[:2] + b[2:] / 2)).astype(np.float32)) for i, b in centred]
     merged = [m for m in merge_labels(teacher, boxes, min_confidence) if (m[2][2:] > m[2][:2]).all()]
     return Sample(
         folder / file,
@@ -163,8 +171,13 @@ def _empty(path: Path, source: str) -> Sample:
     return Sample(path, source, np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
-def _extract(config: PrepareConfig, split: Split, seen: NearCopies, progress: Progress) -> tuple[list[Sample], list[Sample], int]:
-    """Frames of all clips: (training, held out, near copies left out). Held-out clips first, so that copies of them show."""
+def _extract(
+    config: PrepareConfig, split: Split, seen: NearCopies, progress: Progress
+) -> tuple[list[Sample], list[Sample], int]:
+    """Frames of all clips: (training, held out, near copies left out).
+
+    Held-out clips first, so that copies of them show.
+    """
     if config.footage is None:
         return [], [], 0
     clips = sorted(p for p in config.footage.rglob("*") if p.suffix.lower() in _CLIP_SUFFIXES)
@@ -179,7 +192,9 @@ def _extract(config: PrepareConfig, split: Split, seen: NearCopies, progress: Pr
     for done, clip in enumerate(clips):
         progress("frames", done, len(clips))
         is_held_out = split.is_held_out_clip(names[clip])
-        every_s, limit = (config.heldout_every_s, config.heldout_max_per_clip) if is_held_out else (config.every_s, None)
+        every_s, limit = (
+            (config.heldout_every_s, config.heldout_max_per_clip) if is_held_out else (config.every_s, None)
+        )
         for number, rgb in sample_clip(clip, every_s, limit):
             bits = difference_hash(rgb)
             if is_held_out:

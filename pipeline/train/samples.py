@@ -1,7 +1,7 @@
 """Labelled pictures: the values every other file of training passes around, and the manifest that stores them.
 
-In: lines of a manifest (JSON, one picture a line) with boxes normalised to 0..1. Out: :class:`Sample` values with arrays
-checked once. Who makes them: ``pipeline/train/prepare.py``; who eats them: ``pipeline/train/augment.py``.
+In: lines of a manifest (JSON, one picture a line) with boxes normalised to 0..1. Out: :class:`Sample` values with
+arrays checked once. Who makes them: ``pipeline/train/prepare.py``; who eats them: ``pipeline/train/augment.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from pipeline.errors import UsageError
 from pipeline.train.storage import write_atomically
 
-__all__ = ["ALIASES", "CLASSES", "Sample", "class_index", "read_manifest", "read_rgb", "sample_from_json", "write_manifest"]
+__all__ = [
+    "ALIASES",
+    "CLASSES",
+    "Sample",
+    "class_index",
+    "read_manifest",
+    "read_rgb",
+    "sample_from_json",
+    "write_manifest",
+]
 
 CLASSES: tuple[str, ...] = ("person", "bicycle", "car", "motorcycle", "bus", "truck", "dog", "cat", "bag")
 ALIASES: dict[str, str] = {"backpack": "bag", "handbag": "bag", "suitcase": "bag"}
@@ -36,7 +45,8 @@ def class_index(word: str) -> int:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Sample:
-    """One picture and its objects: ``xyxy_norm`` (N, 4) 0..1, ``index`` (N,) into CLASSES, ``confidence`` (N,) in (0, 1].
+    """One picture and its objects: ``xyxy_norm`` (N, 4) 0..1, ``index`` (N,) into CLASSES, ``confidence`` (N,) in (0,
+    1].
 
     ``source`` names the folder or camera (metrics are reported by it). Confidence 1 is a human label or rendered truth.
     """
@@ -75,7 +85,10 @@ def _worst(boxes: NDArray[np.float32]) -> list[float]:
 
 
 def sample_from_json(row: Any, root: Path) -> Sample:
-    """A :class:`Sample` from one manifest row ``{"file", "source", "objects": [[class, confidence, x1, y1, x2, y2]]}``."""
+    """A :class:`Sample` from one manifest row ``{"file", "source", "objects".
+
+    [[class, confidence, x1, y1, x2, y2]]}``.
+    """
     try:
         path, source, objects = root / str(row["file"]), str(row["source"]), list(row["objects"])
         words = [str(item[0]) for item in objects]
@@ -87,7 +100,10 @@ def sample_from_json(row: Any, root: Path) -> Sample:
 
 
 def read_manifest(path: Path) -> list[Sample]:
-    """All samples of a manifest; file names in it are relative to its folder. Raises :class:`UsageError` with the line."""
+    """All samples of a manifest; file names in it are relative to its folder.
+
+    Raises :class:`UsageError` with the line.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

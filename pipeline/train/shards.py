@@ -1,9 +1,9 @@
 """Gradients of a batch on several cores: each core takes a shard of the batch through its own copy of the student.
 
-In: a student and batches. Out: gradients on the student's parameters, the mean over shards. One thread per shard meets the
-others once a step; letting every small operation run on all cores instead makes them wait for each other thousands of
-times a step, which costs twice the time on a machine that has other work. The result depends on the number of shards
-(batch statistics are per shard), not on timing.
+In: a student and batches. Out: gradients on the student's parameters, the mean over shards. One thread per shard
+meets the others once a step; letting every small operation run on all cores instead makes them wait for each other
+thousands of times a step, which costs twice the time on a machine that has other work. The result depends on the
+number of shards (batch statistics are per shard), not on timing.
 """
 
 from __future__ import annotations

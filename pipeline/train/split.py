@@ -48,7 +48,8 @@ def read_split(path: Path) -> Split:
     rows = tree.get("held_out") if isinstance(tree, dict) else None
     if not isinstance(rows, list) or not rows:
         raise ConfigError(f"{path}: key held_out: the split is empty: expected a list of clips to judge on")
-    clips, prefixes = [], []
+    clips: list[str] = []
+    prefixes: list[str] = []
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not isinstance(row.get("clip"), str):
             raise ConfigError(f"{path}: held_out, entry {number}: expected a mapping with the key clip")
@@ -65,7 +66,7 @@ def difference_hash(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 class NearCopies:
-    """Remembers hashes; :meth:`holds` is true when a picture differs in at most ``max_bits`` of 256 from one of them."""
+    """Remembers hashes; :meth:`holds` is true for a picture that differs in at most ``max_bits`` of 256 from one."""
 
     def __init__(self, max_bits: int) -> None:
         if not 0 <= max_bits < _GRID * _GRID:

@@ -1,8 +1,8 @@
 """The student network: an ImageNet-pretrained MobileNetV2, a small path-aggregation neck and an anchor-free head.
 
-In: float RGB pictures 0..1, ``(B, 3, H, W)``, H and W multiples of 32. Out: per-cell class logits and box distances while
-training (:class:`RawOutput`), or the layout every YOLO consumer reads, ``(B, 4 + classes, N)`` with ``xywh`` in input
-pixels and sigmoid scores, when exported. What is learned from its output: ``pipeline/train/loss.py``.
+In: float RGB pictures 0..1, ``(B, 3, H, W)``, H and W multiples of 32. Out: per-cell class logits and box distances
+while training (:class:`RawOutput`), or the layout every YOLO consumer reads, ``(B, 4 + classes, N)`` with ``xywh`` in
+input pixels and sigmoid scores, when exported. What is learned from its output: ``pipeline/train/loss.py``.
 
 Sources: MobileNetV2 (Sandler et al. 2018), frozen normalisation when fine-tuning detectors (He et al. 2017, as in
 Detectron2), PANet (Liu et al. 2018), cross-stage partial blocks (Wang et al. 2020), fast pyramid pooling (YOLOv5),
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as nf
 
 __all__ = ["STRIDES", "RawOutput", "Student", "StudentConfig", "cell_centres", "deployable"]
 
@@ -71,7 +71,7 @@ class FrozenNormConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', H', W')."""
-        return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding, (1, 1), self.groups)
+        return nf.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding, (1, 1), self.groups)
 
     def to_conv(self) -> nn.Conv2d:
         """The same map as a plain convolution."""
@@ -97,7 +97,11 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = in_channels * expansion
         self.is_residual = stride == 1 and in_channels == out_channels
-        expand = [] if expansion == 1 else [nn.Conv2d(in_channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6()]
+        expand = (
+            []
+            if expansion == 1
+            else [nn.Conv2d(in_channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6()]
+        )
         self.conv = nn.Sequential(
             *expand,
             nn.Conv2d(hidden, hidden, 3, stride, 1, groups=hidden, bias=False),
@@ -185,8 +189,8 @@ class Neck(nn.Module):
     def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Three backbone maps -> three maps of ``width`` channels at the same strides."""
         c5 = self.pool(coarse)
-        p4 = self.down_middle(torch.cat((F.interpolate(c5, scale_factor=2.0), self.lateral_middle(middle)), 1))
-        p3 = self.down_fine(torch.cat((F.interpolate(p4, scale_factor=2.0), self.lateral_fine(fine)), 1))
+        p4 = self.down_middle(torch.cat((nf.interpolate(c5, scale_factor=2.0), self.lateral_middle(middle)), 1))
+        p3 = self.down_fine(torch.cat((nf.interpolate(p4, scale_factor=2.0), self.lateral_fine(fine)), 1))
         n4 = self.up_middle(torch.cat((self.stride_fine(p3), p4), 1))
         n5 = self.up_coarse(torch.cat((self.stride_middle(n4), c5), 1))
         return p3, n4, n5
@@ -210,7 +214,7 @@ class LevelHead(nn.Module):
         """(B, width, h, w) -> logits (B, h * w, classes), distances (B, h * w, 4) in input pixels."""
         tower = self.tower(x)
         logits = self.logits(tower).flatten(2).transpose(1, 2)
-        distances = F.softplus(self.distances(tower).flatten(2).transpose(1, 2).float()) * self.stride
+        distances = nf.softplus(self.distances(tower).flatten(2).transpose(1, 2).float()) * self.stride
         return RawOutput(logits.float(), distances)
 
 
@@ -223,8 +227,8 @@ class Student(nn.Module):
         self.features = _backbone()
         self.neck = Neck(config.width)
         self.heads = nn.ModuleList(LevelHead(config.width, config.class_count, stride) for stride in STRIDES)
-        for block in self.features[: config.frozen_blocks]:
-            block.requires_grad_(False)
+        for index in range(config.frozen_blocks):
+            self.features[index].requires_grad_(False)
 
     def forward(self, rgb: Tensor) -> RawOutput:
         """(B, 3, H, W) float 0..1 -> logits (B, N, classes), distances (B, N, 4); N counts cells of all strides."""

@@ -74,8 +74,8 @@ class Labelled:
 class UltralyticsTeacher:
     """A detection checkpoint (``.pt``) that ultralytics opens; its class names must include some of ours.
 
-    Only the network is taken from it: fitting, decoding and suppression are ours (``pipeline/train/decode.py``), because
-    the library's own path imports torchvision, which need not match the installed torch.
+    Only the network is taken from it: fitting, decoding and suppression are ours (``pipeline/train/decode.py``),
+    because the library's own path imports torchvision, which need not match the installed torch.
     """
 
     def __init__(self, weights: Path) -> None:
@@ -145,7 +145,7 @@ def look_at(rgb: NDArray[np.uint8], teacher: Teacher, look: Look) -> Seen:
             xyxy = xyxy + np.array([left, top, left, top], np.float32)
             cut = (xyxy[:, 0] < left + 2) & (left > 0) | (xyxy[:, 1] < top + 2) & (top > 0)
             cut |= (xyxy[:, 2] > right - 2) & (right < width) | (xyxy[:, 3] > bottom - 2) & (bottom < height)
-            parts.append(Seen(xyxy[~cut].astype(np.float32), seen.index[~cut], seen.confidence[~cut]))
+            parts.append(Seen(xyxy[~cut].astype(np.float32), seen.classes[~cut], seen.confidence[~cut]))
     return Seen(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -156,13 +156,15 @@ def fuse(looks: Sequence[Seen], min_iou: float) -> Seen:
     """
     if not looks:
         raise ValueError("looks: expected at least one, got none")
-    origin = np.concatenate([np.full(len(seen.index), number) for number, seen in enumerate(looks)])
+    origin = np.concatenate([np.full(len(seen.classes), number) for number, seen in enumerate(looks)])
     xyxy, index, confidence = (np.concatenate(column) for column in zip(*looks, strict=True))
     boxes: list[NDArray[np.float32]] = []
     members: list[list[int]] = []
     for item in np.argsort(-confidence, kind="stable"):
         same = [c for c in range(len(boxes)) if index[members[c][0]] == index[item]]
-        overlap = iou_matrix(xyxy[item][None], np.stack([boxes[c] for c in same]))[0] if same else np.zeros(0, np.float32)
+        overlap = (
+            iou_matrix(xyxy[item][None], np.stack([boxes[c] for c in same]))[0] if same else np.zeros(0, np.float32)
+        )
         if len(overlap) and overlap.max() > min_iou:
             cluster = same[int(overlap.argmax())]
             members[cluster].append(int(item))
@@ -171,20 +173,24 @@ def fuse(looks: Sequence[Seen], min_iou: float) -> Seen:
         else:
             boxes.append(xyxy[item])
             members.append([int(item)])
-    fused = [sum(max(confidence[m] for m in group if origin[m] == o) for o in {int(origin[m]) for m in group}) for group in members]
+    fused = [
+        sum(max(confidence[m] for m in group if origin[m] == o) for o in {int(origin[m]) for m in group})
+        for group in members
+    ]
     return Seen(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array([index[group[0]] for group in members], np.int64),
-        np.array(fused, np.float32) / len(looks),
+        (np.array(fused) / len(looks)).astype(np.float32),
     )
 
 
 def _label(sample: Sample, rgb: NDArray[np.uint8], teachers: Sequence[Teacher], config: PseudoLabelConfig) -> Sample:
     seen = fuse([look_at(rgb, teacher, look) for teacher in teachers for look in config.looks], config.fuse_iou)
     height, width = rgb.shape[:2]
-    norm = np.clip(seen.xyxy / np.array([width, height] * 2, np.float32), 0, 1)
+    norm = np.clip(seen.xyxy / np.array([width, height] * 2, np.float32), 0, 1).astype(np.float32)
     keep = (seen.confidence >= config.min_confidence) & (norm[:, 2:] > norm[:, :2]).all(1)
-    return Sample(sample.path, sample.source, norm[keep], seen.index[keep], np.clip(seen.confidence[keep], 0, 1))
+    confidence = np.minimum(seen.confidence[keep], 1.0).astype(np.float32)
+    return Sample(sample.path, sample.source, norm[keep], seen.classes[keep], confidence)
 
 
 def pseudo_label(
@@ -207,6 +213,8 @@ def pseudo_label(
     if not labelled:
         raise UsageError(f"{manifest}: no picture decodes")
     if not objects:
-        raise UsageError(f"{manifest}: the teacher finds nothing in any of {len(labelled)} pictures: nothing to learn from")
+        raise UsageError(
+            f"{manifest}: the teacher finds nothing in any of {len(labelled)} pictures: nothing to learn from"
+        )
     write_manifest(out, labelled)
     return Labelled(len(labelled), objects, len(samples) - len(labelled))

@@ -1,0 +1,188 @@
+"""``vedette train``: the steps of making a detector, from the shell. Mounted by ``workers/cli.py``.
+
+In: a recipe (``configs/train/*.yaml``) and two folders. Out: files below the run's folder, progress on standard error
+(a bar on a terminal, JSON lines otherwise), the result on standard output. The work is in
+``pipeline/train/course.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from pipeline.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.train.course import Course
+    from pipeline.train.loop import TrainProgress
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="train",
+    help="Train a detector on your own cameras.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe (YAML); see configs/train/vedette-n.yaml.")]
+Data = Annotated[Path, typer.Option(help="Folder with the images, footage and teachers that the recipe names.")]
+Out = Annotated[Path, typer.Option(help="Folder of this run; a run found in it goes on.")]
+Backbone = Annotated[Path | None, typer.Option(help="File with the pretrained backbone, when not installed.")]
+Start = Annotated[Path | None, typer.Option(help="Fine-tune this checkpoint (last.pt) instead of the backbone.")]
+
+
+def _course(recipe: Path, data: Path, out: Path, backbone: Path | None = None, start: Path | None = None) -> Course:
+    try:
+        from pipeline.train.course import Course
+    except ImportError as error:
+        raise ModelError(f"training needs the extra 'train' (pip install 'vedette[train]'): {error}") from error
+    from pipeline.train.recipe import read_recipe
+
+    return Course(read_recipe(recipe), data, out, backbone, start)
+
+
+def _until_s(until: str | None) -> float | None:
+    """UTC seconds of the next ``HH:MM`` (UTC)."""
+    if until is None:
+        return None
+    try:
+        hour, minute = (int(part) for part in until.split(":"))
+        now = datetime.now(UTC)
+        then = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    except ValueError as error:
+        raise UsageError(f"--until: expected HH:MM in UTC, got {until!r}") from error
+    return (then if then > now else then + timedelta(days=1)).timestamp()
+
+
+@contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """True once SIGTERM or SIGINT came; the former handlers are put back afterwards."""
+    asked: list[int] = []
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in former:
+        signal.signal(number, lambda received, _frame: asked.append(received))
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+class _Watch:
+    """Shows progress of counted steps and of training."""
+
+    def __init__(self, bar: Progress | None) -> None:
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """``done`` of ``total`` of a step called ``what``."""
+        self._show(what, done / max(total, 1), "")
+
+    def train(self, progress: TrainProgress) -> None:
+        """A training run's own numbers."""
+        text = f"step {progress.step} loss {progress.loss:.3f} {progress.pictures_per_s:.1f} pictures/s {progress.note}"
+        self._show("train", progress.share, text)
+
+    def _show(self, what: str, share: float, text: str) -> None:
+        if self._bar is None:
+            row = {"step": what, "share": round(share, 4), "text": text}
+            sys.stderr.write(json.dumps(row) + "\n")
+            return
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=1.0)
+        self._bar.update(self._tasks[what], completed=share, description=f"{what} {text}")
+
+
+@contextmanager
+def _watching() -> Iterator[_Watch]:
+    if not sys.stderr.isatty():
+        yield _Watch(None)
+        return
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as bar:
+        yield _Watch(bar)
+
+
+@app.command()
+def detector(
+    recipe: RecipeFile,
+    data: Data,
+    out: Out,
+    backbone: Backbone = None,
+    start: Start = None,
+    until: Annotated[str | None, typer.Option(help="UTC time HH:MM at which training ends.")] = None,
+) -> None:
+    """All steps: prepare, label, train, export, evaluate. Stop it at any moment; the same command goes on."""
+    course = _course(recipe, data, out, backbone, start)
+    with _watching() as watch, _stop_requests() as should_stop:
+        report = course.run(watch.count, watch.train, should_stop, _until_s(until))
+    trained = report.trained
+    result = {
+        "finished": trained.is_finished,
+        "steps": trained.step,
+        "pictures": trained.pictures,
+        "trained_s": round(trained.trained_s, 1),
+        "exports": {e.kind: {"path": str(e.path), "bytes": e.size_bytes} for e in report.exports},
+        "ap50": {name: round(r.mean_ap50, 4) for name, r in report.reports.items()},
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+    if not trained.is_finished:
+        raise typer.Exit(1)
+
+
+@app.command()
+def prepare(recipe: RecipeFile, data: Data, out: Out) -> None:
+    """Gather pictures into manifests; held-out cameras are kept apart."""
+    with _watching() as watch:
+        done = _course(recipe, data, out).prepare(watch.count)
+    sys.stdout.write(f"{done}\n")
+
+
+@app.command()
+def label(recipe: RecipeFile, data: Data, out: Out) -> None:
+    """Label the gathered frames with the recipe's teachers."""
+    with _watching() as watch:
+        done = _course(recipe, data, out).label(watch.count)
+    sys.stdout.write(f"{done}\n")
+
+
+@app.command()
+def evaluate(
+    recipe: RecipeFile,
+    data: Data,
+    out: Out,
+    against: Annotated[list[Path] | None, typer.Option(help="More models to judge: .pt of ours, .xml, .onnx.")] = None,
+) -> None:
+    """Judge the student, its exports and the teachers on held-out cameras.
+
+    Table, sheet and plot go to the run's folder.
+    """
+    from pipeline.train.evaluation import table
+
+    course = _course(recipe, data, out)
+    models = {str(path): path for path in against or ()}
+    with _watching() as watch:
+        reports = course.evaluate(watch.count, models)
+    sys.stdout.write(table(reports))
+
+
+@app.command()
+def export(recipe: RecipeFile, data: Data, out: Out) -> None:
+    """Write ONNX, OpenVINO FP16 and INT8, each checked against torch."""
+    for done in _course(recipe, data, out).export():
+        sys.stdout.write(f"{done}\n")
