@@ -85,9 +85,16 @@ class Incident:
         self.severity = cast(Severity, suspicion.severity)
         self.score = max(self.score, suspicion.score)
         self.title, self.text, self.evidence = suspicion.title, suspicion.text, suspicion.evidence
-        self.tracks = _shown(suspicion.tracks, source_wh)
+        shown = _shown(suspicion.tracks, source_wh)
+        self.tracks = self._with_untold(shown) if self.is_momentary else shown
         self.boxes = tuple(track.xyxy for track in suspicion.tracks)
         self.last_at_s, self.absent_s, self.blind_s = max(self.last_at_s, at_s), 0.0, 0.0
+
+    def _with_untold(self, shown: tuple[AlertTrack, ...]) -> tuple[AlertTrack, ...]:
+        """``shown`` after those that took part a moment ago and that no message has named."""
+        ids = {track.id for track in shown}
+        untold = [track for track in self.tracks if track.id not in ids and track.id not in self.told_tracks]
+        return (*untold, *shown)[:_MAX_TRACKS]
 
     def join(self, suspicion: Suspicion, source_wh: tuple[int, int]) -> None:
         """Another suspicion of this moment is about the same objects: one more view of one incident."""

@@ -31,6 +31,7 @@ __all__ = ["Policy", "Stamp", "Timing"]
 _SEVERITIES = ("info", "warning", "critical")
 _SAME_OBJECT_IOU = 0.5
 _MAX_OPEN = 256
+_SLACK_S = 1e-3  # sums of frame intervals are not exact; no frame rate comes near this
 _STATE_VERSION = 1
 _BLIND_WORDS = " because the camera cannot see any more"
 _ENDED_WORDS = " with the recording"
@@ -79,7 +80,9 @@ class Policy:
         """The messages due at this moment: closings first, then news, each in the order in which incidents began."""
         at_s = moment.finding.ref.at_s
         elapsed_s = 0.0 if self._at_s is None else max(0.0, at_s - self._at_s)
-        self._at_s = at_s if self._at_s is None else max(self._at_s, at_s)
+        if self._at_s is not None and at_s < self._at_s:
+            self._cooling = {}  # the clock was set back; its times mean nothing any more
+        self._at_s = at_s
         step_s = max(0.0, elapsed_s - moment.missing_s)
         self._cooling = {key: cooling for key, cooling in self._cooling.items() if cooling[0] > at_s}
         present = self._take_in(suspicions, moment)
@@ -152,24 +155,27 @@ class Policy:
                     del self._incidents[incident.key]
                 continue
             is_lost = incident.blind_s >= self._policy.max_blind_s
-            if is_lost or incident.absent_s >= self._timing(incident).close_after_s:
+            if is_lost or incident.absent_s + _SLACK_S >= self._timing(incident).close_after_s:
                 because = _BLIND_WORDS if is_lost else ""
                 alerts.append(self._close(incident, at_s, incident.last_at_s, because, _models(moment)))
                 del self._incidents[incident.key]
         return alerts
 
     def _report(self, present: set[str], moment: Moment, step_s: float) -> list[Alert]:
-        """Open what has held long enough; update what has news."""
+        """Open what has held long enough; update what has news (a momentary fact may have to wait for its turn)."""
         alerts = []
-        for incident in [i for i in self._incidents.values() if i.key in present]:
+        for incident in self._incidents.values():
             if incident.is_open:
-                if self._is_news(incident, moment.finding.ref.at_s):
+                is_told = incident.key in present or (incident.is_momentary and incident.news)
+                if is_told and self._is_news(incident, moment.finding.ref.at_s):
                     alerts.append(self._revise(incident, "updated", moment))
+                continue
+            if incident.key not in present:
                 continue
             if incident.was_held:
                 incident.held_s += step_s
             incident.was_held = True
-            is_due = incident.is_momentary or incident.held_s >= self._timing(incident).open_after_s
+            is_due = incident.is_momentary or incident.held_s + _SLACK_S >= self._timing(incident).open_after_s
             if is_due and not self._is_cooling(incident):
                 alerts.append(self._revise(incident, "opened", moment))
         return alerts

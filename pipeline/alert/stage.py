@@ -71,12 +71,24 @@ class AlertStage:
         if self._last is not None and (key.session, key.seq) <= self._last:
             return []
         if self._looked_seq is not None and key.session != self._looked_seq[0]:
-            self._continuity = Continuity()
+            self._begin_session(finding.ref.at_s)
         self._last = (key.session, key.seq)
         moment = self._moment(finding)
         suspicions = [suspicion for judge in self._judges for suspicion in judge.judge(moment)]
         alerts = self._policy.step(moment, suspicions)
         return alerts + (self._end(finding) if finding.note.ended else [])
+
+    def _begin_session(self, at_s: float) -> None:
+        """Nobody has the track he had before; when the clock was set back, no remembered time means anything."""
+        self._continuity = Continuity()
+        if self._looked_at_s is not None and at_s < self._looked_at_s:
+            self._forget()
+
+    def _forget(self) -> None:
+        for judge, blank in zip(self._judges, self._blank, strict=True):
+            judge.restore(blank)
+        self._continuity = Continuity()
+        self._looked_at_s = self._looked_seq = None
 
     def _moment(self, finding: Finding) -> Moment:
         moment = Moment(finding, (), self._missing_s(finding))
@@ -103,10 +115,7 @@ class AlertStage:
         """The recording ended: close everything at its media time and keep nothing that another one could inherit."""
         models = {"detector": finding.detector} if finding.detector else {}
         alerts = self._policy.end(finding.ref.at_s, models)
-        for judge, blank in zip(self._judges, self._blank, strict=True):
-            judge.restore(blank)
-        self._continuity = Continuity()
-        self._looked_at_s = self._looked_seq = None
+        self._forget()
         return alerts
 
     def state(self) -> Json:
