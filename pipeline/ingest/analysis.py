@@ -52,12 +52,18 @@ class Analyst:
         self._health = HealthMonitor(health)
         self._scaler = Scaler()
         self._is_open = True
+        self._motion = 0.0
         self._last_look_s: float | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether the motion gate was open at the last look."""
         return self._is_open
+
+    @property
+    def motion(self) -> float:
+        """Changed share of the picture at the last look, 0..1."""
+        return self._motion
 
     def begin_session(self) -> None:
         """A new session begins: the sampling grids start over, what was learned of the scene stays."""
@@ -87,7 +93,7 @@ class Analyst:
         luma = i420[: i420.shape[0] * 2 // 3]
         reading = self._gate.update(luma, at_s)
         health = self._health.update(luma, at_s)
-        self._is_open = reading.is_open
+        self._is_open, self._motion = reading.is_open, reading.motion
         kind = self._published.choose(at_s, is_open=reading.is_open)
         if kind is None:
             return None

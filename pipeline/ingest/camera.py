@@ -17,11 +17,12 @@ from datetime import datetime
 from pipeline.errors import SourceError, SourceRefused
 from pipeline.ingest.analysis import Analyst
 from pipeline.ingest.backoff import Backoff
+from pipeline.ingest.desk import Desk
 from pipeline.ingest.health import HealthConfig
 from pipeline.ingest.motion import GateConfig
 from pipeline.ingest.quiet import QuietConfig
 from pipeline.ingest.source import SourceConfig, open_source, requests
-from pipeline.ingest.stream import Desk, StreamReader
+from pipeline.ingest.stream import StreamReader
 from pipeline.ingest.timestamps import SessionLine
 from pipeline.protocols import Count
 from pipeline.types import Frame, FrameNote, PacketBatch
@@ -138,8 +139,8 @@ class CameraReader:
             began_s = self._now()
             delivered = 0
             try:
-                for value, packets in self._read(request, self._now):
-                    delivered += packets
+                for value, pictures in self._read(request, self._now):
+                    delivered += pictures
                     if value is not None:
                         yield value
                 failure = SourceError(f"{request.shown} closed the stream.")
@@ -154,7 +155,7 @@ class CameraReader:
     def _read(
         self, request: MediaRequest, now: Callable[[], float] | None
     ) -> Iterator[tuple[Frame | PacketBatch | None, int]]:
-        """Values of one medium, each with how much was decoded (packets taken, without frames) since the one before."""
+        """Values of one medium, each with how many pictures were decoded since the one before."""
         media = open_source(request, self._open_media)
         try:
             reader = StreamReader(
@@ -168,10 +169,9 @@ class CameraReader:
             )
             known = 0
             for value in reader.read():
-                done = reader.pictures if self._config.has_frames else reader.packets
-                yield value, done - known
-                known = done
-            yield None, (reader.pictures if self._config.has_frames else reader.packets) - known
+                yield value, reader.pictures - known
+                known = reader.pictures
+            yield None, reader.pictures - known
         finally:
             media.close()
 

@@ -2,7 +2,7 @@
 
 In: packets with tokens; out: pictures. While it dozes, only key frames are decoded and the packets after the last one
 are kept; :meth:`GopDecoder.wake` decodes those at once, so nothing between the key frame and now is lost.
-Next file: ``pipeline/ingest/quiet.py``.
+Next file: ``pipeline/ingest/quiet.py`` (when to doze and when to wake).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["GopDecoder"]
 
 
 class GopDecoder:
-    """One decoder of one session with the packets it still owes. ``faults`` counts damaged packets."""
+    """One decoder with the packets it still owes: at most one GOP of them. ``faults`` counts damaged packets."""
 
     def __init__(self, decoder: PictureDecoder) -> None:
         self._decoder = decoder
@@ -30,27 +30,20 @@ class GopDecoder:
         return self._is_dozing
 
     @property
-    def owed_bytes(self) -> int:
-        """Compressed bytes kept for :meth:`wake`."""
-        return sum(len(packet.payload) for packet, _ in self._owed)
+    def has_gap(self) -> bool:
+        """Whether packets were given up, so that nothing can be decoded before the next key frame."""
+        return self._has_gap
 
     def push(self, packet: Packet, token: int) -> list[Picture]:
         """Take the next packet; pictures that came out, possibly of earlier packets."""
-        if not self._is_dozing:
-            return self._decode(packet, token)
-        if not packet.is_key:
+        if packet.is_key:
+            return self._push_key(packet, token)
+        if self._has_gap:
+            return []
+        if self._is_dozing:
             self._owed.append((packet, token))
             return []
-        held = self._decoder.drain() if not self._has_gap else []
-        self._decoder.reset()
-        self._owed.clear()
-        self._has_gap = False
-        pictures = self._decode(packet, token)
-        if not pictures:
-            # A stream with B-frames holds its key frame back: take it out now, and send it again before the others.
-            pictures = self._drain()
-            self._owed.append((packet, token))
-        return held + pictures
+        return self._decode(packet, token)
 
     def doze(self) -> None:
         """Decode only key frames from here on."""
@@ -62,28 +55,39 @@ class GopDecoder:
         owed, self._owed = self._owed, []
         return [picture for packet, token in owed for picture in self._decode(packet, token)]
 
-    def forget_owed(self) -> int:
-        """Give up the packets that are owed (too far behind); how many they were. The next key frame heals the gap."""
-        count = len(self._owed)
+    def give_up(self) -> None:
+        """Leave undecoded what is owed and what comes before the next key frame: there is no time for it."""
         self._owed.clear()
-        self._has_gap = self._has_gap or count > 0
-        return count
+        self._has_gap = True
 
     def drain(self) -> list[Picture]:
-        """Pictures held back at the end of the stream."""
-        return self._drain()
+        """Pictures held back at the end of the stream, or before other parameters begin."""
+        try:
+            return self._decoder.drain()
+        except SourceError:
+            self.faults += 1
+            self._decoder.reset()
+            return []
+
+    def _push_key(self, packet: Packet, token: int) -> list[Picture]:
+        if not (self._is_dozing or self._has_gap):
+            return self._decode(packet, token)
+        held = [] if self._has_gap else self.drain()
+        self._decoder.reset()
+        self._owed.clear()
+        self._has_gap = False
+        pictures = self._decode(packet, token)
+        if not pictures:
+            # A stream with B-frames holds its key frame back: take it out now, and send it again before the others.
+            pictures = self.drain()
+            self._owed.append((packet, token))
+            if not self._is_dozing:
+                self.wake()
+        return held + pictures
 
     def _decode(self, packet: Packet, token: int) -> list[Picture]:
         try:
             return self._decoder.decode(packet.payload, token)
         except SourceError:
             self.faults += 1
-            return []
-
-    def _drain(self) -> list[Picture]:
-        try:
-            return self._decoder.drain()
-        except SourceError:
-            self.faults += 1
-            self._decoder.reset()
             return []
