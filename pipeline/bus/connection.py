@@ -79,7 +79,7 @@ class Link:
         self._lock = Lock()
         self._must_be_cluster = is_cluster
         self._cluster: RedisCluster | None = None
-        self._is_probed = False
+        self._is_probed = False  # False: look (again) at what is behind the URL before the next command
         try:
             pool = ConnectionPool.from_url(url, **self._options, **_own_options())
             pool.connection_class(**pool.connection_kwargs)
@@ -140,7 +140,7 @@ class Link:
                 try:
                     return question(self._server_of(key))
                 except MovedError:
-                    self._forget_layout()
+                    self._must_be_cluster, self._is_probed = True, False
         raise BusError(f"Redis at {self.name} keeps moving {key} between nodes")
 
     def _server_of(self, key: str) -> redis.Redis:
@@ -150,11 +150,13 @@ class Link:
         return self._cluster.get_redis_connection(_node(self._cluster, key))
 
     def _probe(self) -> None:
-        """Find out once whether this is a Cluster."""
+        """Find out what is behind the URL; after trouble learn a Cluster's layout again, from any node known so far."""
         with self._lock:
             if self._is_probed:
                 return
-            if self._must_be_cluster or self._mode() == "cluster":
+            if self._cluster is not None:
+                self._cluster.nodes_manager.initialize()
+            elif self._must_be_cluster or self._mode() == "cluster":
                 self._cluster = RedisCluster.from_url(
                     self._url, connection_pool_class=_pool, retry=Retry(NoBackoff(), 0), **self._options
                 )
@@ -174,21 +176,13 @@ class Link:
             raise BusError(f"Redis at {self.name} is a Sentinel: use the URL of the Redis that it watches")
         return mode
 
-    def _forget_layout(self) -> None:
-        if self._cluster is None:
-            with self._lock:
-                self._must_be_cluster, self._is_probed = True, False
-        else:
-            self._cluster.nodes_manager.initialize()
-
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except (RedisError, RedisClusterException, OSError) as error:
-            if self._cluster is not None and not isinstance(error, ResponseError):
-                with self._lock:  # the next question learns the layout afresh from the URL
-                    self._cluster, self._is_probed = None, False
+            if not isinstance(error, ResponseError) or isinstance(error, ClusterDownError):
+                self._is_probed = False
             kind = OutOfMemory if _code(error) == "OOM" else BusError
             raise kind(f"Redis at {self.name} {_complaint(error, self._timeout_s)}") from error
 

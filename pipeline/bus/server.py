@@ -219,6 +219,10 @@ class _Server:
         if self._keeper.is_alive() and self._process is not None:
             self._process.kill()
             self._keeper.join()
+        if self._socket.parent != self._folder:
+            with contextlib.suppress(OSError):
+                self._socket.unlink(missing_ok=True)
+                self._socket.parent.rmdir()
 
     def _keep(self) -> None:
         """Run the server, again and again should it die, until it is told to stop."""
@@ -290,6 +294,7 @@ def _refuse_downgrade(folder: Path, binary: ServerBinary) -> None:
                 f"{folder} was written by Redis {major}.{minor}.{patch}; the newest server here is {binary}: "
                 "install the newer one, or choose another directory."
             )
+    note.touch(mode=0o600)
     note.write_text(".".join(map(str, binary.version)) + "\n")
 
 

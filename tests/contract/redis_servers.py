@@ -197,11 +197,12 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         places = [f"127.0.0.1:{port}" for port in ports]
         subprocess.run([cli, "--cluster", "create", *places, "--cluster-yes"], check=True, capture_output=True)
         for node in nodes:
-            _wait_for_slots(node)
+            wait_for_slots(node)
         yield Cluster(tuple(nodes), tuple(ports))
 
 
-def _wait_for_slots(node: Server) -> None:
+def wait_for_slots(node: Server) -> None:
+    """Return when ``node`` sees its Cluster whole."""
     until = time.monotonic() + START_S
     with contextlib.closing(node.client()) as client:
         while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":

@@ -7,9 +7,11 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 
@@ -276,6 +278,23 @@ def test_live_packets_make_room_for_themselves_when_memory_is_short(program: Pat
         assert set(counted) == {("bus_dropped", "gate", "packets_full")}
 
 
+def test_memory_does_not_grow_with_time(program: Path, tmp_path: Path) -> None:
+    """640x360 frames and packets for ten minutes of a camera: what the server holds is the bound, not the history."""
+    picture = np.zeros((540, 640), np.uint8)
+    topic = replace(PACKETS, max_bytes=2_000_000)
+    used = []
+    with redis_servers.plain_server(program, tmp_path) as server, bus_on(server) as bus:
+        with contextlib.closing(server.client()) as client:
+            for number in range(600):
+                bus.append("gate", FRAMES, replace(frame(number), i420=picture))
+                bus.append("gate", topic, packets(number, n_bytes=50_000))
+                bus.publish_alert(alert(number % 10))
+                if number in (99, 599):
+                    used.append(int(client.info("memory")["used_memory"]))
+    assert used[1] < used[0] * 1.1
+    assert used[1] < 10_000_000
+
+
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     port = redis_servers.free_port()
     for url in (f"redis://user:hunter2@127.0.0.1:{port}/0", f"unix://user@{tmp_path}/none?password=hunter2"):
@@ -420,6 +439,28 @@ def test_a_slot_that_moves_to_another_node_is_followed(cluster: redis_servers.Cl
                 client.flushall()
             for number in (owner, target, 3 - owner - target):
                 clients[number].execute_command("CLUSTER SETSLOT", slot, "NODE", ids[owner])
+
+
+def test_a_cluster_node_that_dies_and_comes_back(cluster: redis_servers.Cluster) -> None:
+    """The node of the URL too: the others are remembered."""
+    cameras = [f"cam{number}" for number in range(20)]
+    with contextlib.closing(RedisBus(cluster.url, timeout_s=2.0)) as bus:
+        for camera in cameras:
+            bus.append(camera, DETECTIONS, finding(0, camera))
+        cluster.nodes[0].kill()
+        lost = []
+        for camera in cameras:
+            try:
+                bus.append(camera, DETECTIONS, finding(1, camera))
+            except BusError:
+                lost.append(camera)
+        assert lost
+        cluster.nodes[0].restart()
+        for node in cluster.nodes:
+            redis_servers.wait_for_slots(node)
+        for camera in lost:
+            assert bus.append(camera, DETECTIONS, finding(1, camera))
+            assert seqs(read(bus, DETECTIONS, camera=camera))[-1] == 1
 
 
 def _slots(client: redis.Redis, node_id: str) -> set[int]:
