@@ -19,10 +19,9 @@ from pipeline.config.faults import Fault, Place
 
 __all__ = ["ADDRESS_KEYS", "expand", "read_secret", "secret_urls", "with_password"]
 
-ADDRESS_KEYS = frozenset(
-    ("url", "detect_url", "frames_url", "url_file", "password_file", "ca_file", "cert_file", "key_file")
-    + ("data_dir", "weights", "host")
-)
+_ADDRESSES = frozenset({"url", "detect_url", "frames_url", "host"})
+_PATHS = frozenset({"url_file", "password_file", "ca_file", "cert_file", "key_file", "data_dir", "weights"})
+ADDRESS_KEYS = _ADDRESSES | _PATHS
 """Keys whose values may hold ``${NAME}``."""
 MAX_SECRET_BYTES = 4096
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")

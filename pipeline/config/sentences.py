@@ -90,7 +90,7 @@ def _sentence(
     if kind == "extra_forbidden":
         return "unknown key" + nearest(str(loc[-1]), _keys_at(loc[:-1]))
     if kind == "missing":
-        return "expected a point [x, y]" if isinstance(loc[-1], int) else "is required"
+        return "expected two numbers" if isinstance(loc[-1], int) else "is required"
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         return _unknown_kind(context.get("tag"))
     return _expected(kind, context, place) + shown(tree, place, hidden)
@@ -120,7 +120,7 @@ def _bound(kind: str, context: Mapping[str, Any], place: Place) -> str:
         if key in context:
             return f"expected {word} {context[key]:g}"
     if kind in ("too_long", "too_short") and len(place) >= 2 and isinstance(place[-1], int):
-        return "expected a point [x, y]"
+        return "expected two numbers"
     if "min_length" in context:
         return f"expected at least {context['min_length']} of them"
     if "max_length" in context:

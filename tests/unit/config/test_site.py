@@ -183,8 +183,8 @@ redis: {url_file: url, password_file: pw, cluster: true}
             CAMERA + "zones: {z: [[0,0],[1,1],[2,0]]}}}",
             "cameras.gate.zones.z: expected points (x, y) of 0..1, got (2.0, 0.0)",
         ),
-        (CAMERA + "zones: {z: [[0,0],[1],[1,0]]}}}", "cameras.gate.zones.z[1][1]: expected a point [x, y]"),
-        (CAMERA + "zones: {z: [[0,0],[1,1,1],[1,0]]}}}", "cameras.gate.zones.z[1]: expected a point [x, y]"),
+        (CAMERA + "zones: {z: [[0,0],[1],[1,0]]}}}", "cameras.gate.zones.z[1][1]: expected two numbers"),
+        (CAMERA + "zones: {z: [[0,0],[1,1,1],[1,0]]}}}", "cameras.gate.zones.z[1]: expected two numbers"),
         (CAMERA + "lines: {f: [[0,0]]}}}", "cameras.gate.lines.f: expected two points, got 1"),
         (CAMERA + "lines: {f: [[0,0],[0,0]]}}}", "cameras.gate.lines.f: expected a length"),
         # rules
