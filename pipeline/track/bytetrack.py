@@ -4,11 +4,12 @@ ByteTrack (Zhang et al., ECCV 2022: confident detections are associated first, w
 already followed), with the motion model advanced by real elapsed media time, boxes enlarged by what the model does not
 know (after C-BIoU, Yang et al. 2023), and classes gated: a person never becomes a car, a car may become a truck.
 Same findings, same tracks; ids count up per camera; ``restore(state())`` continues bit by bit.
-Why not a library: see ``pipeline/track/CHOICE.md``. Next file: ``pipeline/alert/stage.py``.
+Why not a library: see ``pipeline/track/__init__.py``. Next file: ``pipeline/alert/stage.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import cast
 
@@ -163,9 +164,7 @@ class ByteTracker:
             overlap = iou(enlarge(expected[:, None], margin), enlarge(found[None], margin))
         else:
             overlap = iou_matrix(expected, found)
-        strangeness = np.array(
-            [[_strangeness(self._lives[i].label, seen.label[j]) for j in detections] for i in targets]
-        )
+        strangeness = _strangeness([self._lives[i].label for i in targets], [seen.label[j] for j in detections])
         cost = np.where(overlap >= np.where(strangeness > 0.2, 0.5, min_iou), 1 - overlap + strangeness, _NEVER)
         rows, columns = linear_sum_assignment(cost)
         return [
@@ -254,13 +253,13 @@ class ByteTracker:
             lives = [_Life(**{**life, "votes": dict(life["votes"])}) for life in state["lives"]]
             motion = np.array(state["motion"], np.float64).reshape(len(lives), 2, 4)
             spread = np.array(state["spread"], np.float64).reshape(len(lives), 3, 4)
-            next_id, session, at_s = int(state["next_id"]), int(state["session"]), state["at_s"]
+            next_id, session = int(state["next_id"]), int(state["session"])
+            at_s = -np.inf if state["at_s"] is None else float(state["at_s"])
             is_quiet = bool(state["is_quiet"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"tracker state is damaged: {error}") from error
         self._lives, self._motion, self._spread = lives, motion, spread
-        self._next_id, self._session, self._is_quiet = next_id, session, is_quiet
-        self._at_s = -np.inf if at_s is None else float(at_s)
+        self._next_id, self._session, self._at_s, self._is_quiet = next_id, session, at_s, is_quiet
 
 
 def _rest(indices: NDArray[np.intp], pairs: list[tuple[int, int]], side: int) -> NDArray[np.intp]:
@@ -269,8 +268,15 @@ def _rest(indices: NDArray[np.intp], pairs: list[tuple[int, int]], side: int) ->
     return np.array([i for i in indices if i not in taken], np.intp)
 
 
-def _strangeness(known: str, seen: str) -> float:
-    """What it costs to take a detection labelled ``seen`` for a target labelled ``known``."""
+def _strangeness(known: Sequence[str], seen: Sequence[str]) -> Array:
+    """(K, S): what it costs to take a detection labelled ``seen[s]`` for a target labelled ``known[k]``."""
+    words, codes = np.unique([*known, *seen], return_inverse=True)
+    table = np.array([[_strange(a, b) for b in words] for a in words])
+    cost: Array = table[np.ix_(codes[: len(known)], codes[len(known) :])]
+    return cost
+
+
+def _strange(known: str, seen: str) -> float:
     if known == seen:
         return 0.0
     if group_of(known) == group_of(seen) and not {known, seen} & _RIDERS:
@@ -282,10 +288,11 @@ def _without_doubles(seen: Detections) -> Detections:
     """``seen`` without the less sure of two boxes on one object (a car also called a truck), in the same order."""
     if len(seen) < 2:
         return seen
-    order = np.argsort(-seen.confidence, kind="stable")
-    overlap = iou_matrix(seen.xyxy, seen.xyxy)
-    kept: list[int] = []
-    for j in order:
-        if all(overlap[i, j] < _MAX_DOUBLE_IOU or group_of(seen.label[i]) != group_of(seen.label[j]) for i in kept):
-            kept.append(int(j))
-    return seen.select(np.array(sorted(kept), np.intp))
+    groups = np.array([group_of(label) for label in seen.label])
+    doubles = (iou_matrix(seen.xyxy, seen.xyxy) >= _MAX_DOUBLE_IOU) & (groups[:, None] == groups[None])
+    kept = np.ones(len(seen), np.bool_)
+    for j in np.argsort(-seen.confidence, kind="stable"):
+        if kept[j]:
+            kept &= ~doubles[j]
+            kept[j] = True
+    return seen.select(kept)
