@@ -154,7 +154,7 @@ class _Family(Generic[C]):
         self._series: dict[str, dict[tuple[str, ...], C]] = {}
 
     def declare(self, metric: Metric, registry: CollectorRegistry) -> None:
-        more = {"buckets": metric.buckets} if metric.buckets else {}
+        more: dict[str, Any] = {"buckets": metric.buckets} if metric.buckets else {}
         name = f"vedette_{metric.name}"
         self._declared[metric.name] = self._kind(name, metric.help, metric.labels, registry=registry, **more)
         self._series[metric.name] = {}
