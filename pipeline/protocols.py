@@ -183,8 +183,12 @@ class Bus(Protocol):
         """Forget entries up to and including position ``before``."""
         ...
 
-    def save_state(self, camera: str, role: str, state: bytes) -> None:
-        """Replace the saved fold of ``role`` for ``camera`` (it holds its own input position)."""
+    def save_state(self, camera: str, role: str, state: bytes, *, lease: Lease | None = None) -> bool:
+        """Replace the saved fold of ``role`` for ``camera`` (it holds its own input position).
+
+        With ``lease``, only while that is held: a process that slept through its successor's work must not put it
+        back. False when it is not; nothing was saved.
+        """
         ...
 
     def load_state(self, camera: str, role: str) -> bytes | None:

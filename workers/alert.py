@@ -15,11 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.alert.stage import AlertStage
-from pipeline.telemetry import Telemetry
-
 from pipeline.bus.topics import DETECTIONS
 from pipeline.errors import BusError
 from pipeline.protocols import Bus
+from pipeline.telemetry import Telemetry
 from pipeline.types import Alert, Finding
 from workers.claims import Claims
 from workers.runtime import Liveness, bus_patience
@@ -81,14 +80,16 @@ def work(
             break
         for camera in change.lost:
             folds.pop(camera, None)  # its successor continues from the last saved state
-        for camera in change.gained:
-            fold = bus_patience(lambda camera=camera: _resume(bus, camera, new_stage, telemetry), stop, telemetry)  # type: ignore[misc]
-            if fold is not None:
-                folds[camera] = fold
-        if not folds:
-            stop.wait(BLOCK_S)
-        else:
-            bus_patience(lambda: _round(bus, folds, telemetry), stop, telemetry, liveness)
+        try:
+            for camera in claims.held:
+                if camera not in folds:
+                    folds[camera] = _resume(bus, camera, new_stage, telemetry)
+            if folds:
+                _round(bus, folds, claims, telemetry)
+            else:
+                stop.wait(BLOCK_S)
+        except BusError as error:
+            liveness.bus_is(error)  # the next renewal waits until it is back
         liveness.progress()
     _leave(bus, folds, claims, telemetry)
 
@@ -107,8 +108,8 @@ def _resume(bus: Bus, camera: str, new_stage: Callable[[str], AlertStage], telem
     return fold
 
 
-def _round(bus: Bus, folds: Mapping[str, Fold], telemetry: Telemetry) -> None:
-    """One read over all cameras. Safe to repeat: alerts wait in the outbox until the bus has taken them."""
+def _round(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telemetry) -> None:
+    """One read over all cameras. Safe to cut short: alerts wait in the outbox until the bus has taken them."""
     for fold in folds.values():
         _deliver(bus, fold, telemetry)
     positions = {(camera, DETECTIONS): fold.position for camera, fold in folds.items()}
@@ -124,7 +125,7 @@ def _round(bus: Bus, folds: Mapping[str, Fold], telemetry: Telemetry) -> None:
     for camera, fold in folds.items():
         is_due = time.monotonic() - fold.saved_at_s >= SAVE_EVERY_S or fold.has_ended
         if is_due and fold.position != fold.saved_position:
-            _save(bus, camera, fold)
+            _save(bus, camera, fold, claims)
 
 
 def _deliver(bus: Bus, fold: Fold, telemetry: Telemetry) -> None:
@@ -134,8 +135,9 @@ def _deliver(bus: Bus, fold: Fold, telemetry: Telemetry) -> None:
         fold.outbox.popleft()
 
 
-def _save(bus: Bus, camera: str, fold: Fold) -> None:
-    bus.save_state(camera, ROLE, fold.to_bytes())
+def _save(bus: Bus, camera: str, fold: Fold, claims: Claims) -> None:
+    if not bus.save_state(camera, ROLE, fold.to_bytes(), lease=claims.lease(camera)):
+        return  # taken over; the next renewal says so
     bus.trim(camera, DETECTIONS, fold.position)
     fold.saved_position, fold.saved_at_s = fold.position, time.monotonic()
 
@@ -146,7 +148,7 @@ def _leave(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telem
         for camera, fold in folds.items():
             _deliver(bus, fold, telemetry)
             if fold.position != fold.saved_position:
-                _save(bus, camera, fold)
+                _save(bus, camera, fold, claims)
         claims.release()
     except BusError as error:
         telemetry.log.warning("bus_away", error=str(error))

@@ -51,38 +51,33 @@ class Claims:
     def renew(self, now_s: float) -> Change:
         """Renew, take over and give back; does nothing between two rounds. Raises BusError.
 
-        While the bus is away nothing is renewed: after ``LEASE_S`` the caller must count its cameras as lost,
-        which :meth:`expire` does.
+        Leases that ran out in the meantime count as lost and, where they could be had again, as gained anew: somebody
+        else may have served those cameras.
         """
         if now_s - self._renewed_at < RENEW_S:
             return Change()
+        has_slept = now_s - self._renewed_at >= LEASE_S
         before = set(self._held)
         for camera in self._cameras:
-            if self._wants(camera, now_s) and self._bus.acquire(self._lease(camera), LEASE_S):
+            if self._wants(camera, now_s) and self._bus.acquire(self.lease(camera), LEASE_S):
                 self._held.add(camera)
                 self._unasked_since.pop(camera, None)
             else:
                 self._held.discard(camera)
         self._renewed_at = now_s
         return Change(
-            gained=tuple(c for c in self._cameras if c in self._held - before),
-            lost=tuple(c for c in self._cameras if c in before - self._held),
+            gained=tuple(c for c in self._cameras if c in self._held and (has_slept or c not in before)),
+            lost=tuple(c for c in self._cameras if c in before and (has_slept or c not in self._held)),
         )
-
-    def expire(self, now_s: float) -> Change:
-        """Cameras whose lease must have run out because the bus could not be reached for ``LEASE_S``."""
-        if not self._held or now_s - self._renewed_at < LEASE_S:
-            return Change()
-        lost, self._held = self.held, set()
-        return Change(lost=lost)
 
     def release(self) -> None:
         """Give everything back, so that a successor need not wait."""
         for camera in self.held:
-            self._bus.release(self._lease(camera))
+            self._bus.release(self.lease(camera))
         self._held.clear()
 
-    def _lease(self, camera: str) -> Lease:
+    def lease(self, camera: str) -> Lease:
+        """The lease under which this worker serves ``camera``; what it saves is refused once that is gone."""
         return Lease(camera, self._role, self._owner)
 
     def _wants(self, camera: str, now_s: float) -> bool:
@@ -97,7 +92,7 @@ class Claims:
             return True
         if not self._bus.acquire(wish, LEASE_S):  # its preferred worker is alive and asks for it
             if camera in self._held:
-                self._bus.release(self._lease(camera))
+                self._bus.release(self.lease(camera))
             self._unasked_since.pop(camera, None)
             return False
         self._bus.release(wish)

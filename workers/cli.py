@@ -168,7 +168,7 @@ def alerts(
     redis: Annotated[str | None, typer.Option(envvar="VEDETTE_REDIS", help="Redis URL, instead of a site.")] = None,
 ) -> None:
     """Subscribe to the alert channel; `--since` the last stream_id seen resumes without loss."""
-    from workers.alerts import alert_bus, show
+    from workers.alerts import alert_bus, show, start_position
     from workers.alerts import follow as follow_alerts
     from workers.runtime import stop_on_signals
 

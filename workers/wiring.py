@@ -21,9 +21,10 @@ from pipeline.telemetry import Telemetry
 from pipeline.bus.connection import Tls
 from pipeline.bus.redis import RedisBus
 from pipeline.bus.topics import PACKETS
+from pipeline.detect.card import model_name
 from pipeline.errors import SourceError, UsageError
 from pipeline.protocols import Bus, Count, Detector
-from pipeline.settings import CameraSettings, DetectorSettings, RedisSettings, Secret, SiteSettings
+from pipeline.settings import BUNDLED_WEIGHTS, CameraSettings, DetectorSettings, RedisSettings, Secret, SiteSettings
 from pipeline.types import Frame, PacketBatch
 from workers.claims import Claims
 from workers.runtime import Liveness
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from workers.ingest import Past, Reader
 
 __all__ = [
-    "BUNDLED_WEIGHTS",
     "alert",
     "detect",
     "frame_reader",
@@ -48,7 +48,6 @@ __all__ = [
     "packet_reader",
 ]
 
-BUNDLED_WEIGHTS = Path(__file__).resolve().parents[1] / "pipeline" / "detect" / "weights" / "vedette-n"
 LOSSLESS_WAIT_S = 1.0
 PACKET_BATCH_S = 0.5
 
@@ -79,7 +78,7 @@ def new_detector(settings: DetectorSettings) -> Detector:
 
         if weights is None:
             raise UsageError("detector.backend ultralytics needs detector.weights, for instance yolo26n.pt.")
-        return UltralyticsDetector(weights, selection, device=settings.device)
+        return UltralyticsDetector(Path(weights), selection, device=settings.device)
     from pipeline.detect.openvino import OpenVinoDetector
     from pipeline.openvino_runtime import Placement
 
@@ -89,7 +88,7 @@ def new_detector(settings: DetectorSettings) -> Detector:
 
 def detector_name(settings: DetectorSettings) -> str:
     """The detector as alerts name it, known without loading it."""
-    return "vedette-n" if settings.weights is None else Path(settings.weights).stem.removesuffix("_openvino_model")
+    return model_name(BUNDLED_WEIGHTS if settings.weights is None else Path(settings.weights))
 
 
 def new_stage(site: SiteSettings, camera: str) -> AlertStage:

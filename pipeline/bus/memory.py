@@ -134,10 +134,15 @@ class MemoryBus:
                 entries.popleft()
             self._changed.notify_all()
 
-    def save_state(self, camera: str, role: str, state: bytes) -> None:
-        """Replace the saved fold of ``role`` for ``camera``."""
+    def save_state(self, camera: str, role: str, state: bytes, *, lease: Lease | None = None) -> bool:
+        """Replace the saved fold of ``role`` for ``camera``; False when ``lease`` is another's now, nothing is saved."""
         with self._changed:
+            if lease is not None:
+                owner, until = self._leases.get((lease.camera, lease.role), ("", 0.0))
+                if owner != lease.owner or self._clock() >= until:
+                    return False
             self._states[camera, role] = bytes(state)
+            return True
 
     def load_state(self, camera: str, role: str) -> bytes | None:
         """The saved fold, or None."""

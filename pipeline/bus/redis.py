@@ -23,7 +23,7 @@ from typing import Any
 
 from pipeline.bus import codec
 from pipeline.bus.connection import Link, Tls
-from pipeline.bus.scripts import ACQUIRE, EXCHANGE, PUBLISH, RELEASE
+from pipeline.bus.scripts import ACQUIRE, EXCHANGE, PUBLISH, RELEASE, SAVE
 from pipeline.bus.topics import (
     ALERT_REVISIONS,
     ALERTS,
@@ -161,12 +161,19 @@ class RedisBus:
         key = stream_key(camera, topic)
         self._link(topic).call(key, "XTRIM", key, "MINID", "=", id_after(before))
 
-    def save_state(self, camera: str, role: str, state: bytes) -> None:
-        """Replace the saved fold of ``role`` for ``camera``. Raises MessageError above 64 MiB."""
+    def save_state(self, camera: str, role: str, state: bytes, *, lease: Lease | None = None) -> bool:
+        """Replace the saved fold of ``role`` for ``camera``; False when ``lease`` is another's now, nothing is saved.
+
+        Raises MessageError above 64 MiB.
+        """
         if len(state) > codec.MAX_BLOB_BYTES:
             raise MessageError(f"state of {role} for {camera} has {len(state)} bytes; at most {codec.MAX_BLOB_BYTES}")
         key = state_key(camera, role)
+        if lease is not None:
+            keys = [lease_key(lease.camera, lease.role), key]
+            return self._durable.run(SAVE, keys, [lease.owner, state]) == 1
         self._durable.call(key, "SET", key, state)
+        return True
 
     def load_state(self, camera: str, role: str) -> bytes | None:
         """The saved fold, or None."""

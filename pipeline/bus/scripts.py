@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-__all__ = ["ACQUIRE", "EXCHANGE", "PUBLISH", "RELEASE", "Script"]
+__all__ = ["ACQUIRE", "EXCHANGE", "PUBLISH", "RELEASE", "SAVE", "Script"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +72,11 @@ RELEASE = Script("""
 -- KEYS: lease. ARGV: owner. Deletes the lease when it is ours.
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
+""")
+
+SAVE = Script("""
+-- KEYS: lease, state. ARGV: owner, state. Returns 1, or 0 when the lease is not the owner's any more.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[2])
+return 1
 """)

@@ -281,6 +281,20 @@ def test_a_lease_has_one_holder(new_bus: NewBus) -> None:
     assert not bus.acquire(mine, LONG_S)
 
 
+def test_a_state_is_saved_only_under_a_lease_that_is_held(new_bus: NewBus) -> None:
+    bus = new_bus()
+    mine, theirs = Lease("gate", "alert", "me"), Lease("gate", "alert", "them")
+    assert not bus.save_state("gate", "alert", b"nobody's", lease=mine)
+    bus.acquire(mine, 60.0)
+    assert bus.save_state("gate", "alert", b"mine", lease=mine)
+
+    bus.release(mine)
+    bus.acquire(theirs, 60.0)
+
+    assert not bus.save_state("gate", "alert", b"late", lease=mine)
+    assert bus.load_state("gate", "alert") == b"mine"
+
+
 def test_a_lease_that_is_not_renewed_is_taken_over(new_bus: NewBus) -> None:
     bus = new_bus()
     assert bus.acquire(Lease("gate", "detect", "dead"), 0.05)
