@@ -20,6 +20,7 @@ from pipeline.ingest.quiet import QuietConfig
 from pipeline.ingest.timestamps import DriftWatch, Session, TimestampValidator, with_first_stamps
 from pipeline.protocols import Count
 from pipeline.types import Frame, Packet, PacketBatch, StreamInfo
+from pipeline.video.container import recognise
 from pipeline.video.decoder import PictureDecoder
 from pipeline.video.media import CodedPacket, Media
 from pipeline.video.parameters import ParameterWatch
@@ -116,12 +117,15 @@ class StreamReader:
             self._count("dropped", self._desk.camera, verdict.reason)
             return
         self.packets += 1
-        parameters = coded.extradata or (self._parameters.changed(packet.payload) if packet.is_key else None)
+        stream = self._changed_stream(coded.extradata, packet)
         session = self._session
-        why = verdict.breaks or ("parameters" if parameters else None) or self._drifted(session, packet)
+        why = verdict.breaks or ("parameters" if stream else None) or self._drifted(session, packet)
         if session is None or why:
             yield from self._batch.close()
-            yield from self._restate(packet, parameters)
+            if stream:
+                self._stream = stream
+                if self._lane and session:
+                    yield from self._lane.restate(stream)
             session = self._begin(packet, why or "opened")
         at_s = session.at_s(packet.pts)
         self._desk.line.reach(at_s + self._validator.step_s)
@@ -129,14 +133,19 @@ class StreamReader:
         if self._lane:
             yield from self._lane.take(packet, session, at_s)
 
-    def _restate(self, packet: Packet, parameters: bytes | None) -> Iterator[Frame]:
-        """Take over new parameter sets, or a size that the source did not declare, from key packet ``packet``."""
-        if parameters:
-            self._stream = _restated(replace(self._stream, extradata=parameters), packet)
-            if self._lane:
-                yield from self._lane.restate(self._stream)
-        elif min(self._stream.size_wh) <= 0:
-            self._stream = _restated(self._stream, packet)
+    def _changed_stream(self, extradata: bytes | None, packet: Packet) -> StreamInfo | None:
+        """The stream as it is from ``packet`` on, when that differs from what was declared or seen before."""
+        parameters = self._parameters.changed(packet.payload) if packet.is_key else None
+        if extradata or parameters:
+            return _measured(replace(self._stream, extradata=extradata or parameters or b""), packet)
+        if packet.is_key and self._parameters.is_lost:
+            found = recognise(packet.payload, self._stream)
+            if found and found.codec != self._stream.codec:
+                self._parameters = ParameterWatch(found)
+                self._parameters.changed(packet.payload)
+                return _measured(found, packet)
+        # A source that did not declare its picture size shows it in the first key frame.
+        return _measured(self._stream, packet) if self._session is None and min(self._stream.size_wh) <= 0 else None
 
     def _begin(self, packet: Packet, why: str) -> Session:
         created_at = self._media.created_at if self._session is None else None
@@ -157,7 +166,7 @@ class StreamReader:
         return "clock_drift" if self._drift.has_drifted(session.at_s(packet.pts), self._now()) else None
 
 
-def _restated(stream: StreamInfo, packet: Packet) -> StreamInfo:
+def _measured(stream: StreamInfo, packet: Packet) -> StreamInfo:
     """``stream`` with the size of the picture in key packet ``packet``; as it was when that cannot be decoded."""
     probe = GopDecoder(PictureDecoder(stream))
     pictures = probe.push(packet, 0) or probe.drain()

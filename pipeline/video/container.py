@@ -8,6 +8,7 @@ covers DNS-less stalls inside a handshake. Next file: ``pipeline/video/decoder.p
 from __future__ import annotations
 
 import errno
+import io
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from pipeline.redact import redact
 from pipeline.types import StreamInfo
 from pipeline.video.media import CodedPacket, Media, MediaRequest
 
-__all__ = ["LibavMedia", "open_media"]
+__all__ = ["LibavMedia", "open_media", "recognise"]
 
 _MAX_READ_FAULTS = 16
 """Unreadable packets in a row after which a source is given up."""
@@ -156,6 +157,23 @@ def open_media(request: MediaRequest) -> Media:
     except BaseException:
         container.close()
         raise
+
+
+def recognise(payload: bytes, stream: StreamInfo) -> StreamInfo | None:
+    """What a key packet with start codes really is, when it no longer looks like ``stream``; None when it is not known.
+
+    MPEG-TS may go on with another codec in the same stream; libav then hands out packets under the old name.
+    """
+    try:
+        with av.open(io.BytesIO(payload), "r") as container:
+            videos = container.streams.video
+            if not videos or videos[0].codec_context is None:
+                return None
+            context = videos[0].codec_context
+            size_wh = (context.width, context.height)
+            return StreamInfo(context.codec.canonical_name, b"", size_wh, stream.time_base)
+    except FFmpegError:
+        return None
 
 
 def _open(request: MediaRequest) -> av.container.InputContainer:

@@ -28,6 +28,12 @@ class ParameterWatch:
         self._is_watching = stream.codec in ("h264", "hevc")
         self._length_bytes = _length_bytes(stream)
         self._last: bytes | None = None
+        self._is_lost = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the last key packet lacked the parameter sets that came with the ones before: another codec?"""
+        return self._is_lost
 
     def changed(self, payload: bytes) -> bytes | None:
         """Look at one key packet; the new parameter sets, start codes included, when the SPS differs from the last one.
@@ -47,6 +53,7 @@ class ParameterWatch:
                 size_sets += unit if kind == size_set else b""
             elif kind <= (31 if self._is_hevc else 5):
                 break  # a slice: parameter sets stand before it
+        self._is_lost = not size_sets and self._last is not None and not self._length_bytes
         if not size_sets:
             return None
         before, self._last = self._last, size_sets
