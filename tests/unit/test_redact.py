@@ -36,7 +36,13 @@ def test_secrets_are_masked(text: str, secrets: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["rtsp://10.0.0.7:554/live?channel=1", "camera gate lost at 12:30", "monkey=3 keyboard=4", "mail me@example.org", ""],
+    [
+        "rtsp://10.0.0.7:554/live?channel=1",
+        "camera gate lost at 12:30",
+        "monkey=3 keyboard=4",
+        "mail me@example.org",
+        "",
+    ],
 )
 def test_what_is_not_secret_stays(text: str) -> None:
     assert redact(text) == text

@@ -28,7 +28,12 @@ def opened(path: Path) -> Iterator[Media]:
 
 @pytest.mark.parametrize(
     ("name", "codec", "shown"),
-    [("a.mp4", "libx264", "h264"), ("a.mkv", "libx265", "hevc"), ("a.avi", "mjpeg", "mjpeg"), ("a.ts", "libx264", "h264")],
+    [
+        ("a.mp4", "libx264", "h264"),
+        ("a.mkv", "libx265", "hevc"),
+        ("a.avi", "mjpeg", "mjpeg"),
+        ("a.ts", "libx264", "h264"),
+    ],
 )
 def test_packets_of_every_usual_codec_come_out(tmp_path: Path, name: str, codec: str, shown: str) -> None:
     pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"

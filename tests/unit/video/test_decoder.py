@@ -127,5 +127,7 @@ def test_fitted_size_is_even_inside_and_not_larger(width: int, height: int, max_
         ((704, 576), (640, 384), (470, 384)),
     ],
 )
-def test_usual_cameras_fit_without_bars(source: tuple[int, int], within: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_usual_cameras_fit_without_bars(
+    source: tuple[int, int], within: tuple[int, int], expected: tuple[int, int]
+) -> None:
     assert fit_size(source, within) == expected

@@ -30,7 +30,9 @@ def test_only_another_sps_is_a_change(tmp_path: Path, codec: str) -> None:
     assert [watch.changed(payload) for payload in small] == [None] * len(small)
     changed = watch.changed(large[0])
     assert changed is not None
-    assert changed in large[0].replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").replace(b"\x00\x00\x01", b"\x00\x00\x00\x01")
+    assert changed in large[0].replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").replace(
+        b"\x00\x00\x01", b"\x00\x00\x00\x01"
+    )
     assert watch.changed(large[1]) is None
 
 
