@@ -20,6 +20,7 @@ _MAX_NAME = 48
 _MAX_TEXT = 600
 _PLURALS = {"person": "people", "bus": "buses", "sheep": "sheep"}
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "`": "'", "\\": "/"})
+_MARKUP_SIGNS = frozenset("<>`\\")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,10 @@ def evidence_of(cues: Sequence[Cue]) -> tuple[Evidence, ...]:
 
 def clean(text: str, limit: int = _MAX_TEXT) -> str:
     """``text`` on one line of at most ``limit`` characters, without control or format characters or markup."""
-    visible = (" " if unicodedata.category(c) in _INVISIBLE else c for c in text[: 4 * limit].translate(_MARKUP))
-    line = " ".join("".join(visible).split())
+    line = text
+    if len(text) > limit or not text.isprintable() or _MARKUP_SIGNS.intersection(text) or "  " in text:
+        visible = (" " if unicodedata.category(c) in _INVISIBLE else c for c in text[: 4 * limit].translate(_MARKUP))
+        line = " ".join("".join(visible).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

@@ -1,8 +1,8 @@
 """Tracking: one implementation of :class:`~pipeline.protocols.Tracker`, and why it is not a library's.
 
-Looked for: a maintained tracker that installs beside ``opencv-python-headless`` without torch, is driven by elapsed time,
-counts ids per instance, gates classes, and lets its state be saved so that a killed worker resumes bit by bit. Found
-(November 2026): supervision 0.31 has no tracker any more; roboflow ``trackers`` and ``motrackers`` require
+Looked for: a maintained tracker that installs beside ``opencv-python-headless`` without torch, is driven by elapsed
+time, counts ids per instance, gates classes, and lets its state be saved so that a killed worker resumes bit by bit.
+Found (November 2026): supervision 0.31 has no tracker any more; roboflow ``trackers`` and ``motrackers`` require
 ``opencv-python``; ultralytics' and ``bytetracker``'s need torch; ``edgefirst-tracker`` hides its state and gives random
 ids; ``motpy`` gives random ids; ``norfair-enough`` 2.4.3 matched no box with its own IoU distance. ``cjm-byte-track``
 0.0.6 and ``norfair`` 2.3.0 ran (norfair with empty updates in between to stand for elapsed time). Both step by frames,
@@ -22,6 +22,6 @@ looks                       this                cjm-byte-track      norfair
 ==========================  ==================  ==================  ==================
 
 (At two per second cjm-byte-track reports 47 % of the people, this 80 %.) On 30 real clips at 5 looks per second with
-yolo11n INT8: tracks that begin within half a height and 1.5 s of a lost one: 50 of 451 here, 68 of 423, 197 of 755; mean
-life 5.8 s, 5.1 s, 2.9 s. Start reading at ``pipeline/track/bytetrack.py``.
+yolo11n INT8, tracks that begin within half a height and 1.5 s of a lost one: 50 of 451 here, 68 of 423, 197 of 755;
+mean life 5.8 s, 5.1 s, 2.9 s. Start reading at ``pipeline/track/bytetrack.py``.
 """
