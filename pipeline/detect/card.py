@@ -66,8 +66,12 @@ def weights_file(path: Path) -> Path:
 
 
 def model_name(path: Path) -> str:
-    """A short name for alerts and logs: the folder's or file's name without the exporters' suffixes."""
-    name = path.resolve().name if path.is_dir() else path.stem
+    """A short name for alerts and logs: the folder's or file's name without the exporters' suffixes.
+
+    A file called ``model`` is named after its folder.
+    """
+    path = path.resolve()
+    name = path.name if path.is_dir() else path.parent.name if path.stem == "model" else path.stem
     for suffix in ("_openvino_model", "_int8", "_fp16", "_fp32", "_half"):
         name = name.removesuffix(suffix)
     return name or "detector"

@@ -15,6 +15,7 @@ import os
 import pickle
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -37,6 +38,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 _NOMINAL_WH = (640, 640)
 _MAX_CUDA_BATCH = 16
+_ALIAS = "model.pt"
 _DETECT_HEADS = ("Detect", "v10Detect")
 
 
@@ -199,10 +201,12 @@ def export(
         arguments["data"] = str(calibration)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            copy = Path(shutil.copyfile(weights, Path(folder) / weights.name))
-            made = YOLO(str(copy)).export(
-                format="openvino", imgsz=[height, width], dynamic=is_free_shape, verbose=False, **arguments
-            )
+            copy = Path(shutil.copyfile(weights, Path(folder) / _ALIAS))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch and ultralytics about each other, not for the person
+                made = YOLO(str(copy)).export(
+                    format="openvino", imgsz=[height, width], dynamic=is_free_shape, verbose=False, **arguments
+                )
             out.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(made, out, dirs_exist_ok=True)
     except OSError as error:
@@ -248,7 +252,11 @@ def _load(weights: Path, *, is_trusted: bool) -> tuple[Any, ModelCard]:
     import torch
 
     try:
-        checkpoint, _ = tasks.torch_safe_load(str(weights), safe_only=not is_trusted)
+        with tempfile.TemporaryDirectory() as folder:
+            # By its own name ultralytics would replace some files (yolov5n.pt) with a download, and strip quotes.
+            alias = Path(folder) / _ALIAS
+            alias.symlink_to(weights.resolve())
+            checkpoint, _ = tasks.torch_safe_load(str(alias), safe_only=not is_trusted)
     except (TypeError, RuntimeError, OSError, EOFError, ImportError, AttributeError, pickle.UnpicklingError) as error:
         raise ModelError(
             f"{weights}: not a checkpoint that can be read safely; it is damaged, of another program,"
