@@ -84,7 +84,7 @@ class View:
 
 @dataclass(slots=True)
 class Trails:
-    """The last ``keep_s`` seconds of every object's way; bounded by time and by number of steps."""
+    """The last ``keep_s`` seconds of every object's way (none when 0); bounded by time and by number of steps."""
 
     keep_s: float
     _steps: dict[int, list[Step]] = field(default_factory=dict)
@@ -127,7 +127,7 @@ def look_at(moment: Moment, zones: Sequence[Zone], trails: Trails, step_s: float
         box_norm = normalise(track.xyxy, ref.source_wh)
         foot_norm = ((box_norm[0] + box_norm[2]) / 2, box_norm[3])
         is_seen_now = track.last_at_s >= ref.at_s
-        trail = trails.add(track, ref.at_s) if is_seen_now else ()
+        trail = trails.add(track, ref.at_s) if is_seen_now and trails.keep_s > 0 else ()
         inside = frozenset(zone.name for zone in zones if is_inside(foot_norm, zone.polygon_norm))
         sightings.append(Sighting(track, foot_norm, inside, is_seen_now, trail))
     trails.forget_before(ref.at_s - trails.keep_s)

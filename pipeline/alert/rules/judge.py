@@ -34,8 +34,6 @@ from pipeline.protocols import Json, Moment, Suspicion
 
 __all__ = ["RulesJudge"]
 
-_MIN_TRAIL_S = 2.0
-
 
 class RulesJudge:
     """A :class:`~pipeline.protocols.Judge` over the rules of ``settings``."""
@@ -44,7 +42,7 @@ class RulesJudge:
         self._settings = settings
         self._watches = [_watch(rule, settings) for rule in settings.rules]
         spans = [rule.over_s for rule in settings.rules if isinstance(rule, SpeedRule | WrongWayRule)]
-        self._trails = Trails(max([_MIN_TRAIL_S, *(2 * span for span in spans)]))
+        self._trails = Trails(2 * max(spans, default=0.0))
         self._session: int | None = None
         self._source_wh: tuple[int, int] | None = None
         self._looked_at_s: float | None = None
