@@ -21,7 +21,7 @@ __all__ = ["Document", "Tree", "parse_document", "read_document"]
 
 Tree = None | bool | int | float | str | list["Tree"] | dict[str, "Tree"]
 
-MAX_BYTES = 2**20
+MAX_BYTES = 2**19
 MAX_VALUES = 100_000
 MAX_DEPTH = 40
 _MERGE_KEY = "<<"
@@ -66,7 +66,7 @@ def parse_document(content: bytes, name: str, folder: Path) -> Document:
     Raises ConfigError, one sentence, when it is not one YAML document of bounded size.
     """
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{name}: is larger than {MAX_BYTES // 2**20} MiB, which no site file is")
+        raise ConfigError(f"{name}: is larger than {MAX_BYTES // 1024} KiB, which no site file is")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ConfigError(f"{name}: is UTF-16 text; save it as UTF-8")
     if b"\0" in content:

@@ -76,7 +76,7 @@ def test_aliases_and_merge_keys_are_expanded_and_written_keys_win() -> None:
         (b"a: \x01", "special characters"),
         (b"a: &a [*a]", "contains itself"),
         (b"[" * 5000, "nested too deep"),
-        (b"a: 1\n" * (MAX_BYTES // 5 + 1), "larger than 1 MiB"),
+        (b"a: 1\n" * (MAX_BYTES // 5 + 1), "larger than 512 KiB"),
     ],
 )
 def test_what_cannot_be_read_is_one_sentence(content: bytes, expected: str) -> None:
