@@ -73,7 +73,7 @@ class Link:
     def __init__(self, url: str, *, is_cluster: bool = False, tls: Tls | None = None, timeout_s: float = 5.0) -> None:
         self.name = _name(url)
         self._url = url
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._options = {**_tls_options(url, tls or Tls()), "socket_timeout": timeout_s, "protocol": 2}
         self._options |= {"socket_connect_timeout": timeout_s}
         self._lock = Lock()
@@ -184,7 +184,7 @@ class Link:
             if not isinstance(error, ResponseError) or isinstance(error, ClusterDownError):
                 self._is_probed = False
             kind = OutOfMemory if _code(error) == "OOM" else BusError
-            raise kind(f"Redis at {self.name} {_complaint(error, self._timeout_s)}") from error
+            raise kind(f"Redis at {self.name} {_complaint(error, self.timeout_s)}") from error
 
 
 def _execute(target: redis.Redis, *words: Any) -> Any:

@@ -15,7 +15,7 @@ from threading import Condition
 
 from pipeline.bus.codec import require_fit, size_and_end
 from pipeline.bus.ledger import Ledger, Line
-from pipeline.bus.topics import MAX_ALERTS, MAX_REVISIONS, Topic, stream_key
+from pipeline.bus.topics import MAX_ALERTS, MAX_REVISIONS, Topic, require_position, stream_key
 from pipeline.protocols import Count, Entry, Lease, Message
 from pipeline.types import Alert
 
@@ -135,7 +135,7 @@ class MemoryBus:
             self._changed.notify_all()
 
     def save_state(self, camera: str, role: str, state: bytes, *, lease: Lease | None = None) -> bool:
-        """Replace the saved fold of ``role`` for ``camera``; False when ``lease`` is another's now, nothing is saved."""
+        """Replace the saved fold of ``role`` for ``camera``; False, and nothing is saved, when ``lease`` is not held."""
         with self._changed:
             if lease is not None:
                 owner, until = self._leases.get((lease.camera, lease.role), ("", 0.0))
@@ -180,8 +180,9 @@ class MemoryBus:
             return True
 
     def alerts(self, since: str, *, max_entries: int, block_s: float) -> list[tuple[str, Alert]]:
-        """Alert revisions after position ``since``, oldest first, each with its position."""
-        after = int(since)
+        """Alert revisions after position ``since``, oldest first, each with its position. Raises UsageError."""
+        require_position(since)
+        after = int(since.partition("-")[0])
         with self._changed:
             self._wait(lambda: bool(self._alerts) and self._alerts[-1][0] > after, block_s)
             return [(str(id_), alert) for id_, alert in self._alerts if id_ > after][:max_entries]

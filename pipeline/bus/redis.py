@@ -23,7 +23,7 @@ from typing import Any
 
 from pipeline.bus import codec
 from pipeline.bus.connection import Link, Tls
-from pipeline.bus.scripts import ACQUIRE, EXCHANGE, PUBLISH, RELEASE, SAVE
+from pipeline.bus.scripts import ACQUIRE, BURY, EXCHANGE, PUBLISH, RELEASE, SAVE
 from pipeline.bus.topics import (
     ALERT_REVISIONS,
     ALERTS,
@@ -35,6 +35,7 @@ from pipeline.bus.topics import (
     Topic,
     exchange_key,
     lease_key,
+    require_position,
     state_key,
     stream_key,
 )
@@ -201,7 +202,11 @@ class RedisBus:
         return self._durable.run(PUBLISH, [ALERTS, ALERT_REVISIONS], args) == 1
 
     def alerts(self, since: str, *, max_entries: int, block_s: float) -> list[tuple[str, Alert]]:
-        """Alert revisions after position ``since``, oldest first, each with its position."""
+        """Alert revisions after position ``since``, oldest first, each with its position.
+
+        Raises UsageError for a position that is none (people type it), BusError.
+        """
+        require_position(since)
         until = time.monotonic() + block_s
         while True:
             left_s = max(0.0, until - time.monotonic())
@@ -294,7 +299,7 @@ class RedisBus:
     def _blocking(
         self, link: Link, wanted: Mapping[str, str], max_entries: int, block_s: float
     ) -> list[tuple[str, list[RawEntry]]]:
-        block_ms = round(min(block_s, _MAX_BLOCK_S) * 1_000)
+        block_ms = round(min(block_s, _MAX_BLOCK_S, link.timeout_s / 2) * 1_000)
         return _streams(link.call(next(iter(wanted)), *_xread(wanted, max_entries, block_ms)))
 
     def _parsed(self, camera: str, topic: Topic, key: str, raw: Sequence[RawEntry]) -> list[Entry]:
@@ -313,7 +318,7 @@ class RedisBus:
         letter: list[Any] = [b"key", key, b"id", id_, b"reason", str(error)[:1_000]]
         for name, value in list(fields.items())[:16]:
             letter += [name[:100], value[:_MAX_DEAD_BYTES]]
-        self._durable.call(DEAD, "XADD", DEAD, "MAXLEN", "~", MAX_DEAD, "*", *letter)
+        self._durable.run(BURY, [DEAD], [MAX_DEAD, *letter])
         link.call(key, "XDEL", key, id_)
 
 

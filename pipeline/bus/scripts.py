@@ -2,7 +2,8 @@
 
 In: a script's keys (all of one hash slot) and arguments. Out: what each script's comment says. A script whose first
 write is one that frees memory may finish when ``maxmemory`` is reached: Redis refuses memory only to a script that has
-not written yet. So consuming a frame and publishing an alert go through on a full server, while new frames do not.
+not written yet. So consuming a frame, publishing an alert and burying a bad message go through on a full server, while
+new frames do not.
 Next file: ``pipeline/bus/redis.py``.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-__all__ = ["ACQUIRE", "EXCHANGE", "PUBLISH", "RELEASE", "SAVE", "Script"]
+__all__ = ["ACQUIRE", "BURY", "EXCHANGE", "PUBLISH", "RELEASE", "SAVE", "Script"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,13 @@ local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, 6))
 redis.call('ZADD', KEYS[2], tonumber(string.match(id, '^%d+')), ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -(tonumber(ARGV[3]) + 1))
 redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1
+""")
+
+BURY = Script("""
+-- KEYS: dead. ARGV: bound, words of the entry... Returns 1.
+redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[1])
+redis.call('XADD', KEYS[1], '*', unpack(ARGV, 2))
 return 1
 """)
 

@@ -7,7 +7,10 @@ Next file: ``pipeline/bus/codec.py``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from pipeline.errors import UsageError
 
 __all__ = [
     "ALERTS",
@@ -25,6 +28,7 @@ __all__ = [
     "Topic",
     "exchange_key",
     "lease_key",
+    "require_position",
     "state_key",
     "stream_key",
 ]
@@ -64,6 +68,8 @@ MAX_ALERTS = 100_000
 MAX_REVISIONS = 200_000
 MAX_DEAD = 1_000
 
+_POSITION = re.compile(r"\d{1,19}(-\d{1,19})?", re.ASCII)
+
 
 def stream_key(camera: str, topic: Topic) -> str:
     """Redis key of a camera's stream: ``vedette:{cam}:topic``."""
@@ -83,6 +89,12 @@ def state_key(camera: str, role: str) -> str:
 def exchange_key(camera: str, topic: Topic) -> str:
     """Redis key of what was last exchanged out of ``topic``, so that a repeated exchange adds nothing twice."""
     return f"{_prefix(camera)}:exchanged:{topic.name}"
+
+
+def require_position(position: str) -> None:
+    """Refuse what is no place in a stream. Raises UsageError, since people name the place to resume from."""
+    if not _POSITION.fullmatch(position):
+        raise UsageError(f"{position!r} is no position of an alert: expected one like 1700000000000-0, or 0 for all")
 
 
 def _prefix(camera: str) -> str:

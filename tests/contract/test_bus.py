@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.bus.topics import DETECTIONS, FRAMES, PACKETS, Topic
-from pipeline.errors import MessageError
+from pipeline.errors import MessageError, UsageError
 from pipeline.protocols import Bus, Entry, Lease
 from pipeline.types import Finding, Frame, PacketBatch
 from tests.contract.bus_messages import alert, finding, frame, packets, tick
@@ -350,3 +350,9 @@ def test_alerts_resume_from_a_position_without_loss(new_bus: NewBus) -> None:
     ((_, published),) = bus.alerts(position, max_entries=3, block_s=LONG_S)
     timer.join()
     assert published == alert(10)
+
+
+@pytest.mark.parametrize("since", ["", "-1", "last", "1-", "1-2-3", "٣", "1\n"])
+def test_a_position_that_is_none_is_the_callers_mistake(new_bus: NewBus, since: str) -> None:
+    with pytest.raises(UsageError, match="no position of an alert"):
+        new_bus().alerts(since, max_entries=1, block_s=0.0)

@@ -243,6 +243,7 @@ def test_out_of_memory_is_said_and_survived(program: Path, tmp_path: Path) -> No
         bus.append("gate", DETECTIONS, finding(0))
         assert bus.publish_alert(alert(0))
         with contextlib.closing(server.client()) as client:
+            client.xadd(stream_key("gate", FRAMES), {"bad": "message"})
             client.config_set("maxmemory", "1")
             with pytest.raises(BusError, match="out of memory: raise its maxmemory"):
                 bus.append("yard", FRAMES, frame(0, "yard"))
@@ -253,6 +254,7 @@ def test_out_of_memory_is_said_and_survived(program: Path, tmp_path: Path) -> No
             with pytest.raises(BusError, match="out of memory"):
                 bus.save_state("gate", "alert", b"state")
             (entry,) = read(bus, FRAMES)
+            assert len(bus.dead_letters()) == 1, "a bad message does not block the way when memory is full"
             bus.exchange("gate", [(FRAMES, entry.id)], [(DETECTIONS, finding(7))])  # frees more than it takes
             assert bus.publish_alert(alert(1)), "an alert passes when frames do not"
             client.config_set("maxmemory", "0")
@@ -283,14 +285,16 @@ def test_memory_does_not_grow_with_time(program: Path, tmp_path: Path) -> None:
     picture = np.zeros((540, 640), np.uint8)
     topic = replace(PACKETS, max_bytes=2_000_000)
     used = []
-    with redis_servers.plain_server(program, tmp_path) as server, bus_on(server) as bus:
-        with contextlib.closing(server.client()) as client:
-            for number in range(600):
-                bus.append("gate", FRAMES, replace(frame(number), i420=picture))
-                bus.append("gate", topic, packets(number, n_bytes=50_000))
-                bus.publish_alert(alert(number % 10))
-                if number in (99, 599):
-                    used.append(int(client.info("memory")["used_memory"]))
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(redis_servers.plain_server(program, tmp_path))
+        bus = stack.enter_context(bus_on(server))
+        client = stack.enter_context(contextlib.closing(server.client()))
+        for number in range(600):
+            bus.append("gate", FRAMES, replace(frame(number), i420=picture))
+            bus.append("gate", topic, packets(number, n_bytes=50_000))
+            bus.publish_alert(alert(number % 10))
+            if number in (99, 599):
+                used.append(int(client.info("memory")["used_memory"]))
     assert used[1] < used[0] * 1.1
     assert used[1] < 10_000_000
 
