@@ -135,7 +135,7 @@ class MemoryBus:
             self._changed.notify_all()
 
     def save_state(self, camera: str, role: str, state: bytes, *, lease: Lease | None = None) -> bool:
-        """Replace the saved fold of ``role`` for ``camera``; False, and nothing is saved, when ``lease`` is not held."""
+        """Replace the saved fold of ``role`` for ``camera``; False, nothing saved, when ``lease`` is not held."""
         with self._changed:
             if lease is not None:
                 owner, until = self._leases.get((lease.camera, lease.role), ("", 0.0))

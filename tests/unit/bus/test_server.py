@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bus.program import ServerBinary, find_server
 from pipeline.bus.redis import RedisBus
-from pipeline.bus.server import MAX_SOCKET_PATH_BYTES, EmbeddedRedis, ServerBinary, default_directory, find_server
+from pipeline.bus.server import MAX_SOCKET_PATH_BYTES, EmbeddedRedis, default_directory
 from pipeline.bus.topics import DETECTIONS, FRAMES
 from pipeline.errors import BusError, StorageError, UsageError
 from tests.contract.bus_messages import alert, finding, frame
