@@ -6,6 +6,7 @@ In: a model file and a ``Placement``. Out: ``ov.Model`` and ``ov.CompiledModel``
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import openvino as ov
 
 from pipeline.errors import ModelError, UsageError
 
-__all__ = ["Placement", "Precision", "compile_model", "is_quantised", "read_model", "stream_count"]
+__all__ = ["Placement", "Precision", "compile_model", "is_quantised", "read_model", "stream_count", "usable_cores"]
 
 Precision = Literal["auto", "f32", "bf16", "f16"]
 
@@ -99,6 +100,20 @@ def stream_count(compiled: ov.CompiledModel) -> int:
     return max(1, int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")))
 
 
+def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores this process may keep busy: those it is allowed to run on, within the quota of its container (cgroup v2).
+
+    A container limited to two of 64 cores still sees all 64; as many threads would spend their time being throttled.
+    """
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    try:
+        quota, period = cpu_max.read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, or no limit: "max 100000"
+        return cores
+
+
 def _settings(core: ov.Core, model: ov.Model, placement: Placement) -> dict[str, Any]:
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT"}
     if placement.cache_dir is not None:
@@ -107,7 +122,7 @@ def _settings(core: ov.Core, model: ov.Model, placement: Placement) -> dict[str,
         settings["INFERENCE_PRECISION_HINT"] = placement.precision
     if placement.runtime_device != "CPU":
         return settings
-    threads = placement.threads or len(os.sched_getaffinity(0))
+    threads = placement.threads or usable_cores()
     settings["INFERENCE_NUM_THREADS"] = threads
     settings["NUM_STREAMS"] = str(placement.streams or min(threads, _MAX_DEFAULT_STREAMS))
     # Decoders and other workers share these cores; a pinned inference thread would queue behind them.

@@ -51,16 +51,17 @@ def head_of(shape: tuple[int, ...], n_classes: int, input_wh: tuple[int, int], *
     if len(shape) != 3:
         raise ModelError(f"its output has shape {shape}, and a YOLO detector's has three dimensions")
     rows, columns = shape[1:]
+    points = {sum((input_wh[0] // s) * (input_wh[1] // s) for s in strides) for strides in _STRIDE_SETS}
     fits: list[Head] = []
     if columns == 6 and is_end_to_end is not False:
         fits.append("end_to_end")
     if rows == 4 + n_classes and not is_end_to_end:
         fits.append("anchor_free")
-    if columns == 5 + n_classes and not is_end_to_end:
+    # One row per point, where YOLOv5 and v7 have three, is YOLOX: it looks the same and means other numbers.
+    if columns == 5 + n_classes and not is_end_to_end and rows not in points:
         fits.append("objectness")
     if len(fits) > 1:
         # With one or two classes the widths coincide; the number of anchor points tells them apart.
-        points = {sum((input_wh[0] // s) * (input_wh[1] // s) for s in strides) for strides in _STRIDE_SETS}
         if "anchor_free" in fits and columns in points:
             return "anchor_free"
         if "objectness" in fits and rows in {3 * n for n in points}:
@@ -119,9 +120,9 @@ def _rows_max(scores: NDArray[np.float32], wanted: NDArray[np.intp]) -> NDArray[
     """Largest score of the wanted classes at each point, (n, N) -> (N,); not-a-number counts as none."""
     if len(wanted) == 0:
         return np.full(scores.shape[1], -np.inf, np.float32)
-    best: NDArray[np.float32] = scores[wanted[0]]
+    best: NDArray[np.float32] = scores[wanted[0]].copy()
     for row in wanted[1:]:
-        best = np.fmax(best, scores[row])
+        np.fmax(best, scores[row], out=best)
     return best
 
 

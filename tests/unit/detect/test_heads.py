@@ -48,6 +48,7 @@ def test_layouts_are_told_apart(shape, n_classes, says, expected):
         ((1, 1, 200, 7), 80, None),  # SSD
         ((1, 1000), 1000, None),
         ((1, 300, 6), 80, False),
+        ((1, POINTS, 85), 80, None),  # YOLOX
     ],
 )
 def test_other_shapes_are_refused_by_name(shape, n_classes, says):
