@@ -60,7 +60,8 @@ class OpenVinoDetector:
             self._is_end_to_end = card.is_end_to_end
             labels = card.labels or _labels_by_shape(self._model)
             self._n_classes = len(labels)
-            self._networks = OrderedDict({self._input_wh: self._compile(self._input_wh)})
+            self._networks: OrderedDict[tuple[int, int], _Network] = OrderedDict()
+            self._network_for(_likely_frame_wh(self._input_wh))
         except ModelError as error:
             raise ModelError(f"{file}: {error}") from error
         self._readout = Readout.of(labels, selection)
@@ -171,6 +172,12 @@ def _batches(pictures: Iterable[NDArray[np.uint8]], shape: tuple[int, ...]) -> I
     if batch:
         filled = [*batch, *[batch[-1]] * (shape[0] - len(batch))]
         yield np.stack(filled).reshape(shape), len(batch)
+
+
+def _likely_frame_wh(input_wh: tuple[int, int]) -> tuple[int, int]:
+    """The 16:9 picture that most cameras give, so that a free model is compiled for it before the first frame."""
+    width, height = input_wh
+    return width, min(height, width * 9 // 16 // 2 * 2)
 
 
 def _size_of(frame: Frame) -> tuple[int, int]:

@@ -185,6 +185,23 @@ def test_bare_throughput_counts_pictures_per_second(tmp_path):
         bare_throughput(detector, [], 1.0)
 
 
+def test_half_precision_inputs_and_outputs_are_converted(tmp_path):
+    toy = toys.network()
+    half = ops.parameter([1, 3, 96, 128], np.float16)
+    for target in toy.get_parameters()[0].output(0).get_target_inputs():
+        target.replace_source_output(ops.convert(half, np.float32).output(0))
+    result = ops.convert(toy.get_results()[0].input_value(0), np.float16)
+    detector = load(tmp_path, ov.Model([result], [half], "half"))
+    (found,) = detector.detect([toys.frame(toys.picture((128, 96), {(1, 1): "green"}))])
+    np.testing.assert_allclose(found.xyxy, [[32, 32, 64, 64]])
+
+
+def test_a_free_model_is_ready_for_wide_pictures(tmp_path, monkeypatch):
+    detector = load(tmp_path, toys.network(size_wh=(-1, -1)), imgsz=[640, 640])
+    monkeypatch.setattr("pipeline.detect.openvino.compile_model", None)
+    assert len(detector.detect([toys.frame(toys.picture((640, 360), {}))])) == 1
+
+
 def refused(folder: Path, **arguments: object) -> str:
     with pytest.raises(ModelError) as caught:
         OpenVinoDetector(folder, SURE, EXACT)
