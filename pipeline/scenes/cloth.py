@@ -79,8 +79,11 @@ def _head(rest: F32, outfit: Outfit) -> F32:
     return color
 
 
-def cloth_albedo(material: str, rest: F32, outfit: Outfit) -> F32:
-    """Linear reflectance (N, 3); ``rest`` (N, 3) in body heights, x forward."""
+def cloth_albedo(material: str, rest: F32, outfit: Outfit, *, is_infrared: bool = False) -> F32:
+    """Linear reflectance (N, 3); ``rest`` (N, 3) in body heights, x forward.
+
+    Most dyes reflect near infrared, so ``is_infrared`` lifts dark clothes and evens out colours.
+    """
     if material == "top":
         color = _top(rest, outfit)
     elif material == "legs":
@@ -100,6 +103,8 @@ def cloth_albedo(material: str, rest: F32, outfit: Outfit) -> F32:
         if material == "shoe":
             color[rest[:, 2] < 0.008] = 0.22 if outfit.shoe_color in ("white", "grey") else 0.03
     grain = 1.0 + 0.05 * _noise(rest, 0.08, outfit.seed)
+    if is_infrared:
+        color = 0.45 * color.mean(axis=1, keepdims=True) + (0.05 if material == "shoe" else 0.07 + 0.012 * (outfit.seed % 9))
     return np.clip(color * grain[:, None], 0.006, 0.9).astype(np.float32)
 
 

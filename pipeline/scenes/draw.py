@@ -114,7 +114,10 @@ def draw(world: World, plate: Plate, base: F32, figures: Sequence[Figure], veil:
     rects = _apply_shadows(plate, light, shade)
     if traced:
         free = cv2.resize((owner < 0).astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
-        light *= free[..., None]  # samples partition a pixel: what figures cover, the set no longer shows
+        x0, y0 = min(t.rect[0] for t in traced), min(t.rect[1] for t in traced)
+        x1, y1 = max(t.rect[2] for t in traced), max(t.rect[3] for t in traced)
+        # samples partition a pixel: what figures cover, the set no longer shows
+        light[y0:y1, x0:x1] *= free[y0:y1, x0:x1, None]
     sightings: list[Sighting] = []
     for k, item in enumerate(traced):
         _paint(world, light, item, owner, k, [t.figure for t in traced])
@@ -125,13 +128,11 @@ def draw(world: World, plate: Plate, base: F32, figures: Sequence[Figure], veil:
 
 
 def _apply_shadows(plate: Plate, light: F32, shade: Shade) -> list[Rect]:
-    for rect, layer, blocked in shade.blocked:
-        x0, y0, x1, y1 = rect
-        light[y0:y1, x0:x1] -= plate.direct[layer, y0:y1, x0:x1] * blocked[..., None]
-    for rect, dark in shade.contact:
-        x0, y0, x1, y1 = rect
-        light[y0:y1, x0:x1] -= plate.ambient[y0:y1, x0:x1] * dark[..., None]
-    np.maximum(light, 0.0, out=light)
+    lost = [(rect, plate.direct[layer], share) for rect, layer, share in shade.blocked]
+    lost += [(rect, plate.ambient, share) for rect, share in shade.contact]
+    for (x0, y0, x1, y1), source, share in lost:
+        part = light[y0:y1, x0:x1]
+        np.maximum(part - source[y0:y1, x0:x1] * share[..., None], 0.0, out=part)
     return [rect for rect, *_ in shade.blocked] + [rect for rect, _ in shade.contact]
 
 
@@ -171,7 +172,7 @@ def _shade_figure(world: World, item: _Traced, at: NDArray[np.intp], figures: Se
         if not len(where):
             continue
         if figure.outfit is not None:
-            albedo[where] = cloth_albedo(name, rest[where], figure.outfit)
+            albedo[where] = cloth_albedo(name, rest[where], figure.outfit, is_infrared=rig.mode == "ir")
             normals[where] = fold_normals(name, rest[where], normals[where], figure.outfit, figure.turn)
         else:
             surface = surface_of(name, rest[where], flat[where])
@@ -256,9 +257,10 @@ def _sightings(item: _Traced, owner: NDArray[np.int16], k: int, veil: F32, plate
     x0, y0, x1, y1 = item.rect
     part = np.s_[2 * y0 : 2 * y1, 2 * x0 : 2 * x1]
     seen = owner[part] == k
-    leaf = (veil[y0:y1, x0:x1, 3] > 0.6).repeat(2, axis=0).repeat(2, axis=1)
-    behind = leaf & (plate.veil_distance[y0:y1, x0:x1].repeat(2, axis=0).repeat(2, axis=1) < nearest[part])
-    seen = seen & ~behind
+    if plate.has_veil:
+        leaf = (veil[y0:y1, x0:x1, 3] > 0.6).repeat(2, axis=0).repeat(2, axis=1)
+        behind = leaf & (plate.veil_distance[y0:y1, x0:x1].repeat(2, axis=0).repeat(2, axis=1) < nearest[part])
+        seen = seen & ~behind
     mesh = item.figure.mesh
     is_hit = item.index >= 0
     out = []
@@ -291,8 +293,9 @@ def _extent(mask: NDArray[np.bool_], x0: int, y0: int) -> tuple[float, float, fl
 
 def _veil_over(light: F32, veil: F32, plate: Plate, nearest: F32, rects: Sequence[Rect]) -> None:
     """Leaves and wire over everything, except where a figure stands in front of them."""
+    if not plate.has_veil:
+        return
     cover = veil.copy()
-    h, w = plate.veil_distance.shape
     for x0, y0, x1, y1 in rects:
         if not (veil[y0:y1, x0:x1, 3] > 0).any():
             continue

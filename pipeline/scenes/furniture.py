@@ -115,9 +115,9 @@ def _door(prop: Prop) -> Piece:
 
 
 def _window(prop: Prop) -> Piece:
-    """A glazed wall from the floor up, with mullions every 1.4 m."""
+    """A glazed wall from the floor up, mullions every 1.4 m; colour ``day``: daylight behind it, seen from inside."""
     width, height = default(prop.size_m, 0, 3.0), default(prop.size_m, 2, 2.6)
-    pane = quad((-width / 2, -0.02, 0.05), (width / 2, -0.02, 0.05), (width / 2, -0.02, height), (-width / 2, -0.02, height), "glass")
+    pane = quad((-width / 2, -0.02, 0.05), (width / 2, -0.02, 0.05), (width / 2, -0.02, height), (-width / 2, -0.02, height), "glow:day" if prop.color == "day" else "glass")
     bars = [box((0.07, 0.10, height), "frame").moved((float(x), -0.03, 0)) for x in np.linspace(-width / 2, width / 2, max(2, int(width / 1.4) + 1))]
     rails = [box((width, 0.10, 0.08), "frame").moved((0, -0.03, z)) for z in (0.0, 1.02, height)]
     return _placed(prop, pane, *bars, *rails)

@@ -48,7 +48,7 @@ _SKY = {
     "overcast": (1.55, 1.60, 1.66),
     "dusk": (0.105, 0.120, 0.190),
     "night": (0.0045, 0.0050, 0.0070),
-    "ir": (0.0030, 0.0030, 0.0030),
+    "ir": (0.0006, 0.0006, 0.0006),
     "indoor": (0.30, 0.295, 0.28),
 }
 _BOUNCE = {
@@ -56,7 +56,7 @@ _BOUNCE = {
     "overcast": (0.36, 0.36, 0.35),
     "dusk": (0.030, 0.030, 0.036),
     "night": (0.0022, 0.0020, 0.0018),
-    "ir": (0.0015, 0.0015, 0.0015),
+    "ir": (0.0008, 0.0008, 0.0008),
     "indoor": (0.20, 0.19, 0.175),
 }
 
@@ -124,5 +124,8 @@ def lamp_light(rig: Rig, index: int, points: F32, normals: F32, at_m: F32) -> tu
     towards = towards / np.maximum(distance, 1e-3)[:, None]
     facing = np.clip((towards * normals).sum(axis=1), 0.0, 1.0)
     down = np.clip(towards[:, 2], 0.0, 1.0) ** lamp.spread if lamp.spread > 0 else 1.0
-    reach = lamp.power / np.maximum(distance, 0.35) ** 2
+    if index == rig.camera_lamp:
+        reach = lamp.power * 0.2 / np.maximum(distance, 1.5) ** 1.3  # a beam aimed far: it falls off slower near by
+    else:
+        reach = lamp.power / np.maximum(distance, 0.35) ** 2
     return (reach * facing * down)[:, None] * np.float32(lamp.color), towards.astype(np.float32), distance.astype(np.float32)

@@ -168,7 +168,8 @@ MATERIALS: dict[str, tuple[Callable[[F32, F32], F32], float]] = {
     "wall": (_wall, 0.0),
     "wood": (_wood, 0.01),
     "ceiling": (_plain((0.60, 0.60, 0.58), 0.02), 0.0),
-    "glass": (_plain((0.022, 0.026, 0.030), 0.15), 0.34),
+    "glass": (_plain((0.022, 0.026, 0.030), 0.15), 0.16),
+    "tinted": (_plain((0.016, 0.018, 0.020), 0.10), 0.09),
     "frame": (_plain((0.42, 0.42, 0.41)), 0.02),
     "dark": (_plain((0.022, 0.022, 0.024)), 0.01),
     "rubber": (_plain((0.018, 0.018, 0.019), 0.2), 0.0),
@@ -190,7 +191,7 @@ MATERIALS: dict[str, tuple[Callable[[F32, F32], F32], float]] = {
 def is_lattice_hole(rest: F32, normal: F32) -> NDArray[np.bool_]:
     """True (N,) where a wire-mesh surface lets light through: diamonds of 7 cm with thick, CCTV-visible wire."""
     u, v = _plane(rest, normal)
-    pitch, wire = 0.075, 0.16
+    pitch, wire = 0.075, 0.085
     return (np.mod((u + v) / pitch, 1.0) > wire) & (np.mod((u - v) / pitch, 1.0) > wire)
 
 
@@ -204,8 +205,9 @@ def surface_of(material: str, rest: F32, normal: F32) -> Surface:
     glow = np.zeros((n, 3), np.float32)
     u, v = _plane(rest, normal)
     if name == "glow":
-        glow[:] = {"lamp": (9.0, 8.2, 6.6), "panel": (2.6, 2.6, 2.5), "window": (0.9, 0.66, 0.36), "tail": (0.5, 0.02, 0.01)}[color]
-        return Surface(np.full((n, 3), 0.5, np.float32), np.zeros(n, np.float32), glow)
+        glow[:] = {"lamp": (9.0, 8.2, 6.6), "panel": (2.6, 2.6, 2.5), "window": (0.9, 0.66, 0.36), "day": (2.3, 2.5, 2.7), "tail": (0.5, 0.02, 0.01)}[color]
+        pane = color == "window"  # a window that is dark inside by day
+        return Surface(np.full((n, 3), 0.03 if pane else 0.5, np.float32), np.full(n, 0.16 * pane, np.float32), glow)
     if name == "paint":
         albedo = linear(PAINTS[color]) * np.clip(1.0 + 0.04 * _n(92, u, v, 2.0), 0.6, 1.3)[:, None]
         return Surface(albedo.astype(np.float32), np.full(n, 0.07, np.float32), glow)

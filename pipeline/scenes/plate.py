@@ -68,6 +68,11 @@ class Plate:
     is_foliage: F32
     total: F32
 
+    @property
+    def has_veil(self) -> bool:
+        """True when anything see-through stands in the picture."""
+        return bool(np.isfinite(self.veil_distance).any())
+
 
 def build_world(scene: Scene) -> World:
     """Meshes, acceleration structures, lights and lens of ``scene``."""
@@ -169,7 +174,7 @@ def _mirrored(world: World, points: F32, normals: F32, directions: F32, mirror: 
     if len(blocked):
         mesh = world.backdrop.solid
         material = mesh.material[hits.face[blocked]]
-        tint = np.float32([(6.0, 5.4, 4.2) if m == "glow:lamp" else (1.6, 1.6, 1.5) if m == "glow:panel" else (0.16, 0.15, 0.14) for m in mesh.materials])
+        tint = np.float32([(1.8, 1.6, 1.3) if m == "glow:lamp" else (1.6, 1.6, 1.5) if m == "glow:panel" else (0.16, 0.15, 0.14) for m in mesh.materials])
         light = world.rig.sky_rgb * 0.8 + (0.35 if world.rig.sun_to is not None else 0.0)
         is_glow = tint[material].sum(axis=1) > 1.0
         seen[blocked] = np.where(is_glow[:, None] & (world.rig.mode in ("night", "dusk", "indoor")), tint[material], 0.16 * light)
@@ -264,8 +269,7 @@ def _trace_veil(scene: Scene, world: World, grid: F32, shift: F32) -> tuple[F32,
     wired = np.zeros(h * w, np.float32)
     lattice = [i for i, name in enumerate(mesh.materials) if name == "lattice"]
     for i in range(PASSES):
-        offset = np.float32([(i % 4 + 0.5) / 4, (i // 4 + 0.5) / (PASSES / 4)])
-        directions = world.lens.directions(grid + offset)
+        directions = world.lens.directions(grid + np.mod(shift[:, 4:6] + (i + 0.5) * np.float32([0.7549, 0.5698]), 1.0))
         hits = world.veil.first_hit(world.lens.position, directions)
         solid = world.solid.first_hit(world.lens.position, directions)
         at = np.flatnonzero((hits.face >= 0) & (hits.distance < solid.distance))

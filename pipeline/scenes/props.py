@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.scenes.furniture import FURNITURE
-from pipeline.scenes.meshes import Mesh, box, join, quad, tube
+from pipeline.scenes.meshes import Mesh, box, ellipsoid, join, quad, tube
 from pipeline.scenes.model import Prop
 from pipeline.scenes.pieces import Backdrop, Lamp, Piece, default
 from pipeline.scenes.vehicles import VEHICLE_LENGTH_M, build_vehicle
@@ -211,6 +211,22 @@ def _crossing(prop: Prop) -> Piece:
     return Piece(tuple(m.moved((prop.at_m[0], prop.at_m[1], 0.0), prop.yaw_deg) for m in parts))
 
 
+def _skyline() -> list[Mesh]:
+    """Tree lines and far houses all around, so that the ground does not run to the horizon."""
+    rng = np.random.default_rng(404)
+    parts = []
+    for turn in np.arange(0.0, 360.0, 3.2):
+        far = float(rng.uniform(85, 150))
+        x, y = far * math.cos(math.radians(turn)), far * math.sin(math.radians(turn))
+        if rng.random() < 0.72:
+            size = (float(rng.uniform(5, 10)), float(rng.uniform(5, 9)), float(rng.uniform(3.5, 8)))
+            parts.append(ellipsoid(size, "foliage", 7, 12).moved((x, y, size[2] * 0.5)))
+        else:
+            size = (float(rng.uniform(8, 16)), 9.0, float(rng.uniform(4, 11)))
+            parts.append(box(size, str(rng.choice(("plaster", "brick", "concrete"))), top="roof").moved((x, y, 0), turn + 90))
+    return parts
+
+
 _BUILDERS: dict[str, Callable[[Prop], Piece]] = {
     "area": _area,
     "slab": _slab,
@@ -232,7 +248,8 @@ def build_backdrop(props: Sequence[Prop], ground: str) -> Backdrop:
     """The set of a scene on an endless floor of ``ground``. Raises KeyError for an unknown prop kind."""
     pieces = [_BUILDERS[prop.kind](prop) for prop in props]
     floor = quad((-250, -250, 0), (250, -250, 0), (250, 250, 0), (-250, 250, 0), ground)
-    solid = join([floor, *(mesh for piece in pieces for mesh in piece.solid)])
+    is_indoor = any(prop.kind == "room" for prop in props)
+    solid = join([floor, *([] if is_indoor else _skyline()), *(mesh for piece in pieces for mesh in piece.solid)])
     veil = join([mesh for piece in pieces for mesh in piece.veil])
     lamps: tuple[Lamp, ...] = tuple(lamp for piece in pieces for lamp in piece.lamps)
     return Backdrop(solid, veil, lamps)

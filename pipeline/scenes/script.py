@@ -185,7 +185,7 @@ def _check_material(prop: Prop, spot: str) -> None:
     if name and name not in valid:
         raise ConfigError(f"{spot}.material: unknown material {name!r}" + _nearest(name, valid))
     colors = {**PAINTS, **CLOTHES}
-    extra = {"lamp": ("white", "sodium", "cool"), "wall_lamp": ("white", "sodium", "cool"), "room": ("white", "sodium", "cool"), "building": ("lit",)}
+    extra = {"lamp": ("white", "sodium", "cool"), "wall_lamp": ("white", "sodium", "cool"), "room": ("white", "sodium", "cool"), "building": ("lit",), "window": ("day",)}
     palette = extra.get(prop.kind, tuple(colors))
     if prop.kind in ("car", "van", "truck", "bus", "bicycle", "motorcycle"):
         palette = tuple(PAINTS)

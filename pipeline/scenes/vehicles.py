@@ -110,7 +110,7 @@ def _stripes(shell: _Shell, color: str, is_panel_van: bool) -> Mesh:
     is_glass = (centre[:, 2] > low) & (centre[:, 2] < high)
     if is_panel_van:
         is_glass &= centre[:, 0] > shell.cabin[1][1] - 1.15
-    return Mesh(mesh.vertices, mesh.faces, is_glass.astype(np.int32), (f"paint:{color}", "glass"))
+    return Mesh(mesh.vertices, mesh.faces, is_glass.astype(np.int32), (f"paint:{color}", "tinted"))
 
 
 def _pillars(shell: _Shell, color: str) -> list[Mesh]:
