@@ -7,6 +7,8 @@ Next file: ``pipeline/ingest/quiet.py`` (when to doze and when to wake).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pipeline.errors import SourceError
 from pipeline.types import Packet
 from pipeline.video.decoder import Picture, PictureDecoder
@@ -49,11 +51,14 @@ class GopDecoder:
         """Decode only key frames from here on."""
         self._is_dozing = True
 
-    def wake(self) -> list[Picture]:
-        """Decode everything again, beginning with what is owed. A key frame may come out a second time."""
+    def wake(self) -> Iterator[Picture]:
+        """Decode everything again, beginning with what is owed; consume it before the next packet is pushed.
+
+        A key frame may come out a second time. One picture at a time: a GOP of them would fill the memory.
+        """
         self._is_dozing = False
         owed, self._owed = self._owed, []
-        return [picture for packet, token in owed for picture in self._decode(packet, token)]
+        return (picture for packet, token in owed for picture in self._decode(packet, token))
 
     def give_up(self) -> None:
         """Leave undecoded what is owed and what comes before the next key frame: there is no time for it."""
@@ -82,7 +87,7 @@ class GopDecoder:
             pictures = self.drain()
             self._owed.append((packet, token))
             if not self._is_dozing:
-                self.wake()
+                pictures += self.wake()
         return held + pictures
 
     def _decode(self, packet: Packet, token: int) -> list[Picture]:

@@ -9,8 +9,8 @@ undecoded, and are counted. Next file: ``pipeline/ingest/analysis.py``.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from pipeline.ingest.analysis import Analyst
 from pipeline.ingest.desk import Desk
@@ -86,10 +86,11 @@ class PictureLane:
 
     def rest(self) -> Iterator[Frame]:
         """What is left at the end of the medium."""
-        owed = self._gop.wake() if self._gop.is_dozing else []
-        yield from self._show(owed + self._gop.drain())
+        if self._gop.is_dozing:
+            yield from self._show(self._gop.wake())
+        yield from self._show(self._gop.drain())
 
-    def _decode(self, packet: Packet, at_s: float) -> list[Picture]:
+    def _decode(self, packet: Packet, at_s: float) -> Iterable[Picture]:
         gop = self._gop
         is_alarm = self._watch.must_wake(len(packet.payload), at_s, is_key=packet.is_key)
         if self._lateness and self._lateness.is_late(at_s) and not packet.is_key:
@@ -97,18 +98,22 @@ class PictureLane:
             self._count("dropped", self._desk.camera, "late")
             return []
         pictures = gop.push(packet, self._token)
-        return pictures + gop.wake() if gop.is_dozing and is_alarm else pictures
+        return chain(pictures, gop.wake()) if gop.is_dozing and is_alarm else pictures
 
-    def _show(self, pictures: list[Picture]) -> Iterator[Frame]:
+    def _show(self, pictures: Iterable[Picture]) -> Iterator[Frame]:
         """Frames of ``pictures`` that are worth publishing; what is seen may wake the decoder, and give more."""
-        waiting = deque(pictures)
-        while waiting:
-            frame = self._frame(waiting.popleft())
+        woken: Iterator[Picture] = iter(())
+        for picture in pictures:
+            frame = self._frame(picture)
             if frame is not None:
                 yield frame
             if self._gop.is_dozing and (self._analyst.is_open or self._is_in_doubt):
-                waiting.extend(self._gop.wake())
+                woken = self._gop.wake()
             self._is_in_doubt = False
+        for picture in woken:
+            frame = self._frame(picture)
+            if frame is not None:
+                yield frame
 
     def _frame(self, picture: Picture) -> Frame | None:
         session, packet = self._in_flight.pop(picture.token, (None, None))

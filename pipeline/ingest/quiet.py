@@ -32,10 +32,10 @@ class QuietConfig:
     settle_s: float = 2.0
     max_blind_s: float = 4.2
     look_s: float = 1.0
-    learn_s: float = 30.0
-    alarm_share: float = 0.02
+    learn_s: float = 60.0
+    alarm_share: float = 0.005
     margin: float = 0.08
-    doubt_share: float = 0.15
+    doubt_share: float = 0.1
 
     def __post_init__(self) -> None:
         if min(self.settle_s, self.max_blind_s, self.look_s, self.learn_s) <= 0:

@@ -188,7 +188,7 @@ class _Batch:
             return
         self._session, self._stream = session, stream
         self._packets.append(packet)
-        if abs(packet.pts - self._packets[0].pts) * stream.time_base >= self._batch_s:
+        if abs(packet.pts - self._packets[0].pts) * float(stream.time_base) >= self._batch_s:
             yield from self.close()
 
     def close(self) -> Iterator[PacketBatch]:

@@ -16,7 +16,7 @@ class Scene:
         self.watch = watch
         self._gop = gop
         self._noise = noise
-        self._random = random.Random(7)  # noqa: S311 - a scene, not a secret
+        self._random = random.Random(7)
         self._number = 0
         self.alarms: list[float] = []
 

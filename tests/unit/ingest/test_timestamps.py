@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -78,7 +79,7 @@ def test_stamps_that_stand_still_are_given_up_and_counted() -> None:
     breaks = [verdict.breaks for verdict in verdicts if verdict.breaks]
     assert breaks == ["stuck"]
     last = [verdict.packet.pts for verdict in verdicts[-5:] if verdict.packet]
-    assert [b - a for a, b in zip(last, last[1:], strict=False)] == [40] * 4
+    assert [b - a for a, b in pairwise(last)] == [40] * 4
 
 
 def test_first_packets_without_stamps_get_theirs_from_the_first_that_has_some() -> None:

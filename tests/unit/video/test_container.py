@@ -118,7 +118,7 @@ def test_a_local_playlist_cannot_reach_out_to_the_network(tmp_path: Path) -> Non
 def test_a_server_that_accepts_and_says_nothing_stalls_within_its_time_out(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"{scheme}://admin:geheim@127.0.0.1:{server.getsockname()[1]}/live"
-        with pytest.raises(SourceStalled, match="did not answer within 0.3 s") as caught:
+        with pytest.raises(SourceStalled, match=r"did not answer within 0\.3 s") as caught:
             open_media(MediaRequest(url, open_timeout_s=0.3, read_timeout_s=0.3, is_live=True))
     assert "geheim" not in str(caught.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -55,15 +56,13 @@ def test_sessions_are_not_mixed(tmp_path: Path) -> None:
     assert number_at(kept, 1.2 + 0.2)[0] == 105
 
 
+def damaged(packet: Packet) -> Packet:
+    return replace(packet, payload=b"?" * 9) if packet.pts == 4 else packet
+
+
 def test_one_damaged_packet_does_not_spoil_the_moment(tmp_path: Path) -> None:
     kept = batches(write_clip(tmp_path / "a.avi", frames=20, codec="mjpeg", pix_fmt="yuvj420p", paint=numbered))
-    hurt = [
-        PacketBatch(
-            batch.camera, batch.session, batch.stream, batch.origin_at, batch.origin_pts,
-            tuple(Packet(p.pts, p.dts, p.duration, p.is_key, b"?" * 9 if p.pts == 4 else p.payload) for p in batch.packets),
-        )
-        for batch in kept
-    ]  # fmt: skip
+    hurt = [replace(batch, packets=tuple(map(damaged, batch.packets))) for batch in kept]
     assert number_at(hurt, 6 / 25)[0] == 6
 
 
