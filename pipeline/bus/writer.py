@@ -54,32 +54,35 @@ class StreamWriter:
             if wait_s is not None and not self._wait(size_bytes, end_s, wait_s):
                 return None
             gone = self._ledger.excess(size_bytes, end_s)
+            add = self._addition(fields, gone, is_live=wait_s is None)
+            before = len(self._ledger)
             try:
-                before, id_ = self._add(fields, gone)
+                if gone or self._is_window:
+                    before, id_ = self._link.batch(self._key, [["XLEN", self._key], add])
+                else:  # room enough, whatever readers took meanwhile: the depth need not be known
+                    id_ = self._link.call(self._key, *add)
             except OutOfMemory:
                 self._ledger = None
                 if wait_s is not None or self._topic.is_durable:
                     raise
-                return self._add_to_half(fields)
+                return self._add_to_half(add)
             except BusError:
                 self._is_doubtful, self._ledger = True, None
                 raise
-            return self._note(before, len(gone), Line(id_, size_bytes, end_s))
+            return self._note(int(before), len(gone), Line(id_.decode(), size_bytes, end_s))
 
-    def _add(self, fields: codec.Fields, gone: Sequence[Line]) -> tuple[int, str]:
-        """Depth before, and the id of the new entry."""
-        bound: list[Any] = ["MAXLEN", "=", self._topic.max_entries]
+    def _addition(self, fields: codec.Fields, gone: Sequence[Line], *, is_live: bool) -> list[Any]:
+        """The command that adds; live it drops what is over the bound, else nothing is ever dropped."""
+        bound: list[Any] = ["MAXLEN", "=", self._topic.max_entries] if is_live else []
         if self._is_window and gone:
             bound = ["MINID", "=", id_after(gone[-1].id)]
-        words = [word for pair in fields.items() for word in pair]
-        before, id_ = self._link.batch(self._key, [["XLEN", self._key], ["XADD", self._key, *bound, "*", *words]])
-        return int(before), id_.decode()
+        return ["XADD", self._key, *bound, "*", *(word for pair in fields.items() for word in pair)]
 
-    def _add_to_half(self, fields: codec.Fields) -> int:
+    def _add_to_half(self, add: Sequence[Any]) -> int:
         """Give the full server half of this stream back, add to the rest; returns how many entries were dropped."""
         keep = self._depth() // 2
         n_dropped = int(self._link.call(self._key, "XTRIM", self._key, "MAXLEN", "=", keep))
-        self._add(fields, ())
+        self._link.call(self._key, *add)
         return n_dropped
 
     def _note(self, before: int, n_gone: int, line: Line) -> int:

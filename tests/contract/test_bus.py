@@ -105,6 +105,13 @@ def test_waiting_for_room_adds_nothing_when_there_is_none(new_bus: NewBus) -> No
     assert bus.append("gate", FRAMES, frame(99), wait_s=LONG_S)
 
 
+def test_a_second_writer_that_waits_takes_nothing_from_the_first(new_bus: NewBus) -> None:
+    writers = [new_bus(), new_bus()]
+    sent = [seq for seq in range(24) if writers[seq % 2].append("gate", FRAMES, frame(seq), wait_s=0.0)]
+    assert seqs(read(new_bus(), FRAMES)) == sent
+    assert sent[: FRAMES.max_entries] == list(range(FRAMES.max_entries))
+
+
 def test_back_pressure_loses_nothing(new_bus: NewBus) -> None:
     n_frames = 60
     bus, reader = new_bus(), new_bus()

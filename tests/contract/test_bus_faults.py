@@ -224,8 +224,8 @@ def test_an_append_whose_answer_was_lost_is_not_repeated(redis6: redis_servers.S
         class Deaf:
             """Sends, and loses the answer."""
 
-            def batch(self, key: str, commands: Any) -> Any:
-                link.batch(key, commands)
+            def call(self, key: str, *words: Any) -> Any:
+                link.call(key, *words)
                 raise BusError("the answer was lost")
 
         writer._link = Deaf()  # type: ignore[assignment]
