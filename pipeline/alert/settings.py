@@ -13,7 +13,6 @@ from typing import ClassVar, Literal, get_args
 
 from pipeline.alert.geometry import Point, area, is_simple
 from pipeline.alert.schedule import ALWAYS, Schedule
-from pipeline.labels import expand_labels
 from pipeline.types import Severity
 
 __all__ = [
@@ -375,7 +374,3 @@ class AlertSettings:
             _require(
                 rule.line_name is None or rule.line_name in lines, what, f"a line of {sorted(lines)}", rule.line_name
             )
-
-    def labels(self) -> frozenset[str]:
-        """Every label that some rule looks at, groups expanded."""
-        return expand_labels(label for rule in self.rules for label in rule.labels)

@@ -54,11 +54,6 @@ class AlertStage:
         self._looked_at_s: float | None = None
         self._looked_seq: tuple[int, int] | None = None
 
-    @property
-    def position(self) -> tuple[int, int] | None:
-        """(session, seq) of the newest finding taken in."""
-        return self._last
-
     def step(self, finding: Finding) -> list[Alert]:
         """Take in one finding; the alert revisions it causes, oldest incident first.
 

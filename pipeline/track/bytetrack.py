@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from pipeline.boxes import Box, enlarge, iou, iou_matrix
 from pipeline.labels import group_of
 from pipeline.protocols import Json
-from pipeline.track.kalman import Array, advance, begin, boxes_of, correct, measure
+from pipeline.track.kalman import Array, advance, begin, boxes_of, correct, measure, uncertainty
 from pipeline.types import Detections, Finding, Track
 
 __all__ = ["ByteTracker", "TrackerSettings"]
@@ -30,6 +30,7 @@ _RIDERS = frozenset({"person", "bicycle", "motorcycle"})
 _NEVER = 2.0  # a cost above every gate
 _VOTE_HALF_LIFE_S = 4.0
 _MAX_DOUBLE_IOU = 0.8
+_MAX_LEAP = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +166,22 @@ class ByteTracker:
         else:
             overlap = iou_matrix(expected, found)
         strangeness = _strangeness([self._lives[i].label for i in targets], [seen.label[j] for j in detections])
+        overlap = np.where(self._leaps(targets, measure(seen.xyxy[detections])) > _MAX_LEAP, 0.0, overlap)
         cost = np.where(overlap >= np.where(strangeness > 0.2, 0.5, min_iou), 1 - overlap + strangeness, _NEVER)
         rows, columns = linear_sum_assignment(cost)
         return [
             (int(targets[r]), int(detections[c])) for r, c in zip(rows, columns, strict=True) if cost[r, c] < _NEVER
         ]
+
+    def _leaps(self, targets: NDArray[np.intp], measured: Array) -> Array:
+        """(T, D): how many standard deviations a target's centre would have to leap to be at a detection.
+
+        Overlap alone lets the track of a parked car slip on to its neighbour when it is not detected for a moment.
+        """
+        sigma = np.sqrt(uncertainty(self._motion[targets], self._spread[targets]))  # (T, 2)
+        apart = np.abs(measured[None, :, :2] - self._motion[targets, 0, None, :2])  # (T, D, 2)
+        leaps: Array = np.max(apart / sigma[:, None], axis=2)
+        return leaps
 
     def _correct(self, pairs: list[tuple[int, int]], measured: Array, seen: Detections, at_s: float) -> None:
         if not pairs:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "advance", "begin", "boxes_of", "correct", "measure"]
+__all__ = ["Array", "advance", "begin", "boxes_of", "correct", "measure", "uncertainty"]
 
 Array = NDArray[np.float64]
 
@@ -71,6 +71,12 @@ def correct(motion: Array, spread: Array, seen: Array) -> tuple[Array, Array]:
     corrected = np.stack([motion[:, 0] + gain * error, motion[:, 1] + gain_velocity * error], axis=1)
     narrowed = np.stack([(1 - gain) * position, (1 - gain) * cross, velocity - gain_velocity * cross], axis=1)
     return corrected, narrowed
+
+
+def uncertainty(motion: Array, spread: Array) -> Array:
+    """Variance (N, 2) of where a detector will see the centres: what is not known of them, and the detector's noise."""
+    expected: Array = spread[:, 0, :2] + (_NOISE_BOX * _scale(motion[:, 0])) ** 2
+    return expected
 
 
 def _scale(box: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from statistics import median
 
 from pipeline.alert.explain import Cue, capitalised, named, objects, verb
@@ -23,24 +23,45 @@ from pipeline.protocols import Json, Suspicion
 __all__ = ["LineWatch", "SpeedWatch", "WrongWayWatch"]
 
 _FORGET_S = 10.0
+_BOTH_EDGES = 0.25  # the least that one edge of a box moves with the other when the object itself moves
 _WAY_WORDS = {"a_to_b": "from A to B", "b_to_a": "from B to A", "both": "in either direction"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Foot:
+    """The lower edge of a box at ``at_s``, in diagonals of the picture."""
+
+    at_s: float
+    left: float
+    right: float
+    y: float
+
+    @property
+    def middle(self) -> Point:
+        """The foot point."""
+        return ((self.left + self.right) / 2, self.y)
+
+    def side(self, start: Point, end: Point) -> float:
+        """Signed distance of the foot point from a line."""
+        return signed_distance(self.middle, start, end)
 
 
 class LineWatch(Watch[LineRule]):
     """Foot points that change from beyond one edge of the band around the line to beyond the other.
 
     Only the last place outside the band is remembered, so who dithers on the line has not crossed it, and who crosses
-    slowly has crossed it once. The way between the two places has to pass between the ends of the line.
+    slowly has crossed it once. The way between the two places has to pass between the ends of the line, and both ends
+    of the lower edge have to have gone it: a parked car that is half hidden for a moment crosses nothing.
     """
 
     def __init__(self, rule: LineRule, line: Line) -> None:
         super().__init__(rule)
         self._line = line
-        self._outside: dict[int, tuple[float, float, float]] = {}  # track id -> (at_s, x, y) in diagonals
+        self._outside: dict[int, _Foot] = {}  # by track id
 
     def look(self, view: View) -> Sequence[Suspicion]:
         """See :class:`Watch`."""
-        for i in [i for i, place in self._outside.items() if view.at_s - place[0] > _FORGET_S]:
+        for i in [i for i, foot in self._outside.items() if view.at_s - foot.at_s > _FORGET_S]:
             del self._outside[i]
         crossings = [(s, way) for s in self.concerned(view) if s.is_seen_now and (way := self._crossing(s, view))]
         wanted = [(s, way) for s, way in crossings if self.rule.direction in ("both", way)]
@@ -67,25 +88,33 @@ class LineWatch(Watch[LineRule]):
         width, height = (side / view.diagonal for side in view.source_wh)
         start = (self._line.start_norm[0] * width, self._line.start_norm[1] * height)
         end = (self._line.end_norm[0] * width, self._line.end_norm[1] * height)
-        here = (sighting.foot_norm[0] * width, sighting.foot_norm[1] * height)
+        left, _, right, foot = (edge / view.diagonal for edge in sighting.track.xyxy)
+        here = ((left + right) / 2, foot)
         side = signed_distance(here, start, end)
         if abs(side) <= self.rule.band_norm:
             return None
         before = self._outside.get(sighting.track.id)
-        self._outside[sighting.track.id] = (view.at_s, *here)
-        if before is None or (signed_distance(before[1:], start, end) > 0) == (side > 0):
+        if before is None or (before.side(start, end) > 0) == (side > 0):
+            self._outside[sighting.track.id] = _Foot(view.at_s, left, right, foot)
             return None
-        if not has_crossed_segment(before[1:], here, start, end):
+        moved = [
+            signed_distance((x, foot), start, end) - signed_distance((old, before.y), start, end)
+            for x, old in ((left, before.left), (right, before.right))
+        ]
+        if min(moved) * max(moved) <= 0 or min(map(abs, moved)) < _BOTH_EDGES * max(map(abs, moved)):
+            return None  # one edge stays: half of the object was hidden or shown, it did not go anywhere
+        self._outside[sighting.track.id] = _Foot(view.at_s, left, right, foot)
+        if not has_crossed_segment(before.middle, here, start, end):
             return None
         return "a_to_b" if side > 0 else "b_to_a"
 
     def state(self) -> Json:
         """See :class:`Watch`."""
-        return {"outside": {str(i): list(place) for i, place in self._outside.items()}}
+        return {"outside": {str(i): astuple(foot) for i, foot in self._outside.items()}}
 
     def restore(self, state: Json) -> None:
         """See :class:`Watch`."""
-        self._outside = {int(i): (place[0], place[1], place[2]) for i, place in state.get("outside", {}).items()}
+        self._outside = {int(i): _Foot(*foot) for i, foot in state.get("outside", {}).items()}
 
 
 @dataclass(frozen=True, slots=True)

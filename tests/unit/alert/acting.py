@@ -94,11 +94,11 @@ class KnowingTracker:
                 id=int(seen.embedding[i, 0]),
                 label=seen.label[i],
                 confidence=float(seen.confidence[i]),
-                xyxy=tuple(map(float, seen.xyxy[i])),
+                xyxy=(x1, y1, x2, y2),
                 first_at_s=self._first.setdefault(int(seen.embedding[i, 0]), at_s),
                 last_at_s=at_s,
             )
-            for i in range(len(seen))
+            for i, (x1, y1, x2, y2) in enumerate(seen.xyxy.tolist())
         )
 
     def state(self) -> Json:

@@ -58,6 +58,21 @@ def test_who_was_never_beyond_the_line_before_has_not_crossed() -> None:
     assert _run(LineRule(name="l", line="sill"), lambda t: [person(1, 400 + 20 * t, foot_y=200)] if t > 2 else []) == []
 
 
+def test_a_parked_car_that_is_half_hidden_crosses_nothing() -> None:
+    def parked(t: float) -> list[Thing]:
+        return [Thing(5, "car", (250, 150, 350 if t < 3 or t > 6 else 470, 220))]
+
+    assert _run(LineRule(name="l", line="sill"), parked, 10) == []
+
+
+def test_who_comes_nearer_while_crossing_is_counted_once_both_edges_have_moved() -> None:
+    def nearer(t: float) -> list[Thing]:
+        return [person(1, 300 + 12 * t, foot_y=180 + 5 * t, height=60 + 14 * t)]
+
+    alerts = _run(LineRule(name="l", line="sill"), nearer, 12)
+    assert len({a.id for a in alerts}) == 1
+
+
 def test_a_group_that_crosses_together_is_one_incident() -> None:
     def three(t: float) -> list[Thing]:
         return [person(i, 150 - 20 * i + 40 * t, foot_y=150 + 40 * i) for i in (1, 2, 3)]

@@ -83,7 +83,8 @@ def test_moments_without_it_are_held_against_it() -> None:
 
 def test_it_closes_when_it_was_last_seen_and_says_how_long_it_lasted() -> None:
     closed = run(lambda t: [suspicion()] if t <= 5 else [])[-1]
-    assert (closed.phase, closed.updated_at.timestamp() - START_S) == ("closed", pytest.approx(7.0))
+    assert closed.phase == "closed"
+    assert closed.updated_at.timestamp() - START_S == pytest.approx(7.0)
     assert closed.closed_at is not None
     assert closed.closed_at.timestamp() - START_S == pytest.approx(5.0)
     assert closed.text == "Ended after 4.0 s. Text."
@@ -204,13 +205,13 @@ def test_a_kind_without_rules_has_a_timing_of_its_own() -> None:
 
 
 def test_late_comers_of_a_momentary_breach_are_told_of_when_their_turn_comes() -> None:
-    def three(t: float) -> list[object]:
-        return [person(i, 150 - 30 * i + 40 * t, foot_y=150 + 40 * i) for i in (1, 2, 3)]  # type: ignore[misc]
+    def three(t: float) -> list[Thing]:
+        return [person(i, 150 - 30 * i + 40 * t, foot_y=150 + 40 * i) for i in (1, 2, 3)]
 
     settings = AlertSettings(
         "gate", lines=(Line("sill", (0.5, 0.9), (0.5, 0.1)),), rules=(LineRule(name="l", line="sill"),)
     )
-    alerts = play(stage_of(settings), scene(three, 12))  # type: ignore[arg-type]
+    alerts = play(stage_of(settings), scene(three, 12))
     assert [a.phase for a in alerts] == ["opened", "updated", "closed"]
     assert [track.id for track in alerts[1].tracks] == [2, 3]
 
