@@ -28,7 +28,7 @@ _MAX_IN_FLIGHT = 4096
 
 
 class PictureLane:
-    """The decoding side of one opened medium. ``pictures`` counts what was decoded."""
+    """The decoding side of one opened medium. ``pictures`` counts those that could be looked at."""
 
     def __init__(
         self,
@@ -123,10 +123,10 @@ class PictureLane:
         if not self._desk.is_current(session) or packet.pts < session.origin_pts or not self._desk.is_later(at_s):
             self._count("dropped", self._desk.camera, "not_later")
             return None
-        self.pictures += 1
         if not self._analyst.can_see(picture):
             self._count("dropped", self._desk.camera, "too_small")
             return None
+        self.pictures += 1
         if self._codec not in _INTRA_ONLY and not self._analyst.wants(at_s):
             return None
         look = self._analyst.look(picture, at_s)

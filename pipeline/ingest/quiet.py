@@ -162,4 +162,6 @@ class QuietWatch:
         self._typical = statistics.median(piece.size for piece in self._learned)
         self._levels = {place: statistics.median(sizes) for place, sizes in places.items() if len(sizes) >= 3}
         excess = sorted(piece.size / self._levels.get(piece.place, self._typical) for piece in self._learned)
-        self._limit = excess[int((1 - self._config.alarm_share) * (len(excess) - 1))] * (1 + self._config.margin)
+        # Few slices say little about rare ones: the largest of n is exceeded once in n + 1.
+        rank = int((1 - self._config.alarm_share) * len(excess)) if len(excess) > 1 / self._config.alarm_share else -1
+        self._limit = excess[rank] * (1 + self._config.margin)

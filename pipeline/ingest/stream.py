@@ -70,7 +70,7 @@ class StreamReader:
 
     @property
     def pictures(self) -> int:
-        """Pictures decoded; without frames, packets taken."""
+        """Pictures that could be looked at; without frames, packets taken."""
         return self._lane.pictures if self._lane else self.packets
 
     def read(self) -> Iterator[Frame | PacketBatch]:
