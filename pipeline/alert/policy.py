@@ -8,6 +8,8 @@ whatever happens to tracks; everything lasting is seconds of media time. What is
   again, unless the breach is more severe.
 * *Blindness* (no picture, black, frozen, covered): the clocks of all but health incidents stand still, so that a
   covered lens neither ends an intrusion nor invents one; after ``max_blind_s`` they close and say why.
+* *Updates*: at once when severity rises; for a new track after ``min_update_gap_s``, doubled with every revision, so
+  that a busy place does not chatter; otherwise every ``update_every_s``.
 * *Duplicates*: a breach of the same rule by overlapping boxes is the same incident, also under another key.
 
 Next file: ``pipeline/alert/incident.py``.
@@ -184,9 +186,9 @@ class Policy:
         if _SEVERITIES.index(incident.severity) > _SEVERITIES.index(incident.told_severity):
             return True
         since_s = at_s - incident.updated_at_s
-        if incident.news and since_s >= self._policy.min_update_gap_s:
-            return True
-        return since_s >= self._policy.update_every_s
+        gap_s = self._policy.min_update_gap_s * 2.0 ** min(incident.revision - 1, 16)
+        limit_s = min(gap_s, self._policy.update_every_s) if incident.news else self._policy.update_every_s
+        return since_s + _SLACK_S >= limit_s
 
     def _is_cooling(self, incident: Incident) -> bool:
         cooling = self._cooling.get(incident.key)

@@ -116,6 +116,8 @@ class Rule:
     """Whether one look proves the breach, so that it opens at once (a line was crossed)."""
     needs_fixed_view: ClassVar[bool] = False
     """Whether the rule means nothing while the camera is turned away (it remembers places)."""
+    trusts_silence: ClassVar[bool] = False
+    """Whether the rule draws conclusions from what is not seen, and so has to pause while the picture is blurred."""
 
     def __post_init__(self) -> None:
         _require_name("rule", self.name)
@@ -238,6 +240,7 @@ class ObjectRemovedRule(Rule):
 
     kind: ClassVar[str] = "object_removed"
     needs_fixed_view: ClassVar[bool] = True
+    trusts_silence: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,6 +318,7 @@ class AbsenceRule(Rule):
 
     kind: ClassVar[str] = "absence"
     needs_fixed_view: ClassVar[bool] = True
+    trusts_silence: ClassVar[bool] = True
 
 
 RULE_KINDS: tuple[type[Rule], ...] = (
@@ -336,8 +340,9 @@ RULE_KINDS: tuple[type[Rule], ...] = (
 class PolicySettings:
     """How suspicions become messages, for all rules of a camera.
 
-    ``min_update_gap_s`` bounds the rate of ``updated`` revisions; ``update_every_s`` is how often a lasting incident
-    reports without news. ``max_blind_s``: how long an incident may stay open while nothing can be seen.
+    ``update_every_s`` is how often a lasting incident reports without news. A new participant is told of sooner: after
+    ``min_update_gap_s``, twice that the next time, and so on up to ``update_every_s``. ``max_blind_s``: how long an
+    incident may stay open while nothing can be seen.
     """
 
     min_update_gap_s: float = 2.0

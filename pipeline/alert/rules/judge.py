@@ -1,8 +1,8 @@
 """The judge of explicit rules: every rule of one camera, held against every moment.
 
 In: moments (a finding with its tracks). Out: suspicions for the policy. Nothing is judged while the camera is blind;
-rules that remember places start anew while it has been turned away; outside its schedule a rule forgets what it
-timed. Next file: ``pipeline/alert/health.py``.
+rules that remember places start anew while it has been turned away, those that miss something pause while it is out
+of focus; outside its schedule a rule forgets what it timed. Next file: ``pipeline/alert/health.py``.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class RulesJudge:
 def _look(watch: Watch[Any], view: View) -> Sequence[Suspicion]:
     if watch.rule.needs_fixed_view and "moved" in view.note.conditions:
         watch.restore({})
+        return ()
+    if watch.rule.trusts_silence and "defocused" in view.note.conditions:
         return ()
     if watch.rule.schedule.holds(view.at_s):
         return watch.look(view)

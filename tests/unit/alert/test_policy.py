@@ -15,6 +15,7 @@ from pipeline.types import Alert, Evidence, Finding, Track
 from tests.unit.alert.acting import (
     START_S,
     KnowingTracker,
+    Thing,
     finding,
     person,
     phases,
@@ -120,12 +121,13 @@ def test_something_worse_breaks_through_the_cool_down() -> None:
 
 def test_updates_come_for_news_and_at_a_bounded_rate() -> None:
     def joined_by_others(t: float) -> Sequence[Suspicion]:
-        return [suspicion(tracks=[track(i, 60 * i) for i in range(1 + int(t * 2))])]
+        newest = int(t * 2)
+        return [suspicion(tracks=[track(i, 60 * i) for i in range(max(0, newest - 4), newest + 1)])]
 
-    alerts = run(joined_by_others, 9)
+    alerts = run(joined_by_others, 40)
     updates = [a.updated_at.timestamp() for a in alerts if a.phase == "updated"]
-    assert len(updates) == 4  # a newcomer every half second, told every two
-    assert min(b - a for a, b in itertools.pairwise(updates)) >= 1.999
+    told = [1.0, *(at - START_S for at in updates)]
+    assert [round(b - a, 1) for a, b in itertools.pairwise(told)] == [2, 4, 8, 16]  # a newcomer every half second
     assert [a.revision for a in alerts] == [1, 2, 3, 4, 5]
 
 

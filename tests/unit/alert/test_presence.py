@@ -148,6 +148,12 @@ def test_unseen_time_is_no_absence() -> None:
     assert [a.kind for a in alerts if a.kind == "absence"] == []
 
 
+def test_a_blurred_picture_proves_no_absence() -> None:
+    stage = stage_of(_settings(AbsenceRule(name="post", min_absence_s=5)))
+    blurred = [finding(k / 5, [], seq=k, conditions=("defocused",)) for k in range(1, 100)]
+    assert [a.kind for a in play(stage, blurred) if a.kind == "absence"] == []
+
+
 def test_heartbeats_carry_a_standing_person_through_the_quiet() -> None:
     stage = stage_of(_settings(LoiteringRule(name="lo", min_stay_s=20)))
     beats = [finding(2.0 * k, [person(1, 400)], seq=k, gate="heartbeat") for k in range(16)]
