@@ -94,7 +94,9 @@ virtual_environment() {
     say "installing Python packages (minutes the first time; log: $LOG)"
     # shellcheck disable=SC2086  # VEDETTE_TORCH may hold options besides the requirement
     "$VENV/bin/python" -m pip install -q $TORCH >>"$LOG" 2>&1 || die "$TORCH could not be installed; see $LOG"
-    "$VENV/bin/python" -m pip install -q -e '.[dev,models]' >>"$LOG" 2>&1 \
+    # Held fast: ultralytics asks for torchvision, the newest of which would bring another torch, and CUDA with it.
+    "$VENV/bin/python" -m pip freeze 2>>"$LOG" | grep '^torch==' >"$VENV/constraints.txt"
+    "$VENV/bin/python" -m pip install -q -c "$VENV/constraints.txt" -e '.[dev,models]' >>"$LOG" 2>&1 \
         || die "the Python packages could not be installed; see $LOG"
     echo "$stamp" >"$VENV/.installed"
 }
