@@ -2,44 +2,32 @@
 
 In: frames as planar I420. Out: the same ``Detections`` as ``openvino.py`` gives for the same weights, because
 letterbox and post-processing are shared; of ultralytics only the network is used, so torchvision is not needed.
-:func:`download` fetches published weights by name and :func:`export` turns a checkpoint into an OpenVINO folder.
-
-A ``.pt`` file is a pickle, and unpickling can run any code. Checkpoints are therefore read with torch's restricted
-unpickler, which knows ultralytics' and torch's layers and nothing else; a person may vouch for a file with
-``is_trusted``. Needs the extra ``models``. The only module that imports ``ultralytics`` for detection.
+Needs the extra ``models``. Next file: ``checkpoint.py``, which reads the weights.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.detect.card import ModelCard, card_from_fields, model_name
+from pipeline.detect.card import model_name
+from pipeline.detect.checkpoint import checked_wh, load_checkpoint, located
 from pipeline.detect.heads import Head, head_of
 from pipeline.detect.letterbox import Letterbox, input_wh_for
 from pipeline.detect.readout import Readout
 from pipeline.detect.selection import Selection
-from pipeline.errors import ModelError, StorageError, UsageError
+from pipeline.errors import ModelError, UsageError
 from pipeline.types import Detections, Frame
 
-__all__ = ["Precision", "UltralyticsDetector", "download", "export"]
-
-Precision = Literal["fp32", "fp16", "int8"]
+__all__ = ["UltralyticsDetector"]
 
 _NOMINAL_WH = (640, 640)
 _MAX_CUDA_BATCH = 16
-_ALIAS = "model.pt"
-_DETECT_HEADS = ("Detect", "v10Detect")
 
 
 class UltralyticsDetector:
@@ -66,14 +54,14 @@ class UltralyticsDetector:
     ) -> None:
         import torch
 
-        weights = _located(weights)
-        self._model, card = _load(weights, is_trusted=is_trusted)
+        weights = located(weights)
+        self._model, card = load_checkpoint(weights, is_trusted=is_trusted)
         self._device = _device_of(device)
         self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
         self._model = self._model.to(self._device, self._dtype)
         if threads > 0:
             torch.set_num_threads(threads)
-        self._fixed_wh = _checked_wh(input_wh, card.stride) if input_wh is not None else None
+        self._fixed_wh = checked_wh(input_wh, card.stride) if input_wh is not None else None
         self._input_wh = self._fixed_wh or card.size_wh or _NOMINAL_WH
         self._stride = card.stride
         self._is_end_to_end = card.is_end_to_end
@@ -145,142 +133,6 @@ class UltralyticsDetector:
         return head_of((1, *raw.shape), len(self.labels), input_wh, is_end_to_end=self._is_end_to_end)
 
 
-def download(name: str, folder: Path) -> Path:
-    """Published weights, such as ``yolo26n.pt``, kept in ``folder``; the file itself when it is there already.
-
-    Raises ModelError when ultralytics publishes no such file, or it cannot be fetched from here.
-    """
-    tasks = _vendor()
-    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
-
-    target = folder / name
-    if target.is_file():
-        return target
-    if name not in GITHUB_ASSETS_NAMES or not name.endswith(".pt"):
-        raise ModelError(f"{name}: no such file, and no weights of that name are published by ultralytics")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as part:
-            fetched = Path(attempt_download_asset(str(Path(part) / name)))
-            tasks.torch_safe_load(str(fetched), safe_only=True)
-            fetched.replace(target)
-    except (OSError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{name}: the weights cannot be downloaded from here ({type(error).__name__})") from error
-    return target
-
-
-def export(
-    weights: Path | str,
-    out: Path,
-    *,
-    input_wh: tuple[int, int],
-    precision: Precision = "fp16",
-    calibration: Path | None = None,
-    is_free_shape: bool = False,
-    is_trusted: bool = False,
-) -> Path:
-    """Write a checkpoint as an OpenVINO folder, which ``OpenVinoDetector`` takes, and return it.
-
-    ``input_wh`` should have the shape of the cameras' pictures, 640x384 for 16:9; with ``is_free_shape`` it is only the
-    size preferred. ``int8`` needs ``calibration``, an ultralytics data-set YAML whose pictures set the ranges.
-
-    Raises ModelError when the checkpoint is refused or the export fails, UsageError when ``out`` holds something or a
-    size or the calibration is unusable, StorageError when ``out`` cannot be written.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out}: already there; name a folder that does not exist yet")
-    if precision == "int8" and (calibration is None or not calibration.is_file()):
-        raise UsageError("an int8 export needs a data-set YAML with pictures to calibrate on")
-    weights = _located(weights)
-    _, card = _load(weights, is_trusted=is_trusted)  # vets the pickle: what follows opens it without restrictions
-    width, height = _checked_wh(input_wh, card.stride)
-    from ultralytics import YOLO
-
-    arguments: dict[str, Any] = {"quantize": {"fp32": None, "fp16": 16, "int8": 8}[precision]}
-    if precision == "int8":
-        arguments["data"] = str(calibration)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(shutil.copyfile(weights, Path(folder) / _ALIAS))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of torch and ultralytics about each other, not for the person
-                made = YOLO(str(copy)).export(
-                    format="openvino", imgsz=[height, width], dynamic=is_free_shape, verbose=False, **arguments
-                )
-            out.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(made, out, dirs_exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{out}: the export cannot be written ({error.strerror or type(error).__name__})") from error
-    except (RuntimeError, AssertionError, TypeError, ValueError, ImportError) as error:
-        raise ModelError(f"{weights}: ultralytics cannot export this model ({str(error).splitlines()[0]})") from error
-    return out
-
-
-def _vendor() -> Any:
-    """``ultralytics.nn.tasks``, imported so that it stays quiet, offline and installs nothing.
-
-    Raises ModelError when the extra is not installed.
-    """
-    quiet = {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
-    for name, value in quiet.items():  # ultralytics reads its settings from the environment, once, at import
-        os.environ.setdefault(name, value)
-    try:
-        from ultralytics.nn import tasks
-    except ImportError as error:
-        raise ModelError(
-            f"the ultralytics detector needs the extra 'models' (pip install 'vedette[models]'): {error}"
-        ) from error
-    return tasks
-
-
-def _located(weights: Path | str) -> Path:
-    """The file itself, or, for a bare name that is no file here, the published weights of that name."""
-    path = Path(weights)
-    if path.exists() or len(path.parts) > 1 or path.suffix != ".pt":
-        return path
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return download(path.name, cache / "vedette" / "weights")
-
-
-def _load(weights: Path, *, is_trusted: bool) -> tuple[Any, ModelCard]:
-    """The network of a checkpoint, fused and ready to run, and what it says about itself."""
-    if not weights.is_file():
-        raise ModelError(f"{weights}: no such model file")
-    if weights.suffix != ".pt":
-        raise ModelError(f"{weights}: expected an ultralytics .pt checkpoint, got '{weights.suffix}'")
-    tasks = _vendor()
-    import torch
-
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            # By its own name ultralytics would replace some files (yolov5n.pt) with a download, and strip quotes.
-            alias = Path(folder) / _ALIAS
-            alias.symlink_to(weights.resolve())
-            checkpoint, _ = tasks.torch_safe_load(str(alias), safe_only=not is_trusted)
-    except (TypeError, RuntimeError, OSError, EOFError, ImportError, AttributeError, pickle.UnpicklingError) as error:
-        raise ModelError(
-            f"{weights}: not a checkpoint that can be read safely; it is damaged, of another program,"
-            f" or holds code besides known layers ({type(error).__name__})"
-        ) from error
-    held = checkpoint.get("ema") or checkpoint.get("model")
-    if not isinstance(held, torch.nn.Module) or not hasattr(held, "model"):
-        raise ModelError(f"{weights}: holds no ultralytics model")
-    model: Any = held
-    head = model.model[-1]
-    if type(head).__name__ not in _DETECT_HEADS:
-        raise ModelError(f"{weights}: this model ends in '{type(head).__name__}', and a detector in 'Detect' is needed")
-    trained = checkpoint.get("train_args") or {}
-    fields = {"names": model.names, "stride": int(max(model.stride)), "imgsz": trained.get("imgsz")}
-    try:
-        card = card_from_fields({**fields, "end2end": bool(getattr(head, "end2end", False))})
-    except ModelError as error:
-        raise ModelError(f"{weights}: {error}") from error
-    for module in model.modules():
-        if isinstance(module, torch.nn.Upsample) and not hasattr(module, "recompute_scale_factor"):
-            module.recompute_scale_factor = None  # checkpoints older than torch 1.11 lack it
-    return model.float().eval().fuse(verbose=False), card
-
-
 def _device_of(word: str) -> Any:
     """The torch device for ``auto``, ``cpu``, ``cuda``, ``gpu`` or ``cuda:N``.
 
@@ -301,12 +153,6 @@ def _device_of(word: str) -> Any:
     if device.type == "cuda" and (not has_cuda or (device.index or 0) >= torch.cuda.device_count()):
         raise UsageError(f"device '{word}': torch finds no such GPU here")
     return device
-
-
-def _checked_wh(input_wh: tuple[int, int], stride: int) -> tuple[int, int]:
-    if any(side < stride or side % stride for side in input_wh):
-        raise UsageError(f"input size: expected multiples of {stride}, got {input_wh[0]}x{input_wh[1]}")
-    return input_wh
 
 
 def _picture(frame: Frame) -> NDArray[np.uint8]:

@@ -144,7 +144,8 @@ def footage(clip: str, size_wh: tuple[int, int], n: int = 3, step: int = 40) -> 
 @pytest.mark.models
 def test_trained_weights_agree_across_runtimes_to_a_fraction_of_a_pixel(tmp_path):
     pytest.importorskip("ultralytics", reason="needs the extra 'models'")
-    from pipeline.detect.ultralytics import UltralyticsDetector, export
+    from pipeline.detect.export import export
+    from pipeline.detect.ultralytics import UltralyticsDetector
 
     weights = SHARED / "weights/yolo11n_recovered.pt"
     folder = export(weights, tmp_path / "y", input_wh=(640, 640), precision="fp32")

@@ -23,7 +23,9 @@ torch = pytest.importorskip("torch", reason="needs the extra 'models'")
 pytest.importorskip("ultralytics", reason="needs the extra 'models'")
 
 from pipeline.detect import ultralytics as ours  # noqa: E402
-from pipeline.detect.ultralytics import UltralyticsDetector, download, export  # noqa: E402
+from pipeline.detect.checkpoint import download  # noqa: E402
+from pipeline.detect.export import export  # noqa: E402
+from pipeline.detect.ultralytics import UltralyticsDetector  # noqa: E402
 
 pytestmark = pytest.mark.models
 
