@@ -65,7 +65,7 @@ class HealthConfig:
     declared_fps: float = 0.0
     min_fps_share: float = 0.4
     offline_after_s: float = 3.0
-    frozen_after_s: float = 5.0
+    frozen_after_s: float = 3.9
     recover_s: float = 2.0
     relearn_after_s: float = 900.0
 
@@ -165,15 +165,17 @@ class HealthMonitor:
         keeps_layout = likeness.layout >= _MIN_LAYOUT
         is_plain = view.structure < _PLAIN_STRUCTURE and not keeps_layout
         is_covered = is_plain or likeness.blank >= _BLANK_SHARE or (is_lost and not keeps_layout)
+        is_covered = not is_black and is_covered and not (is_blurred and keeps_layout)
+        is_defocused = not is_black and is_blurred and keeps_layout
+        is_usual = not (is_black or is_covered or is_defocused)
         suspicion: dict[HealthCondition, bool] = {
             "black": is_black,
-            "frozen": self._stillness.is_frozen(view.sample, at_s),
-            "defocused": not is_black and is_blurred and keeps_layout,
-            "covered": not is_black and is_covered and not (is_blurred and keeps_layout),
+            "frozen": self._stillness.is_frozen(view.sample, at_s, is_usual=is_usual),
+            "defocused": is_defocused,
+            "covered": is_covered,
+            "moved": is_usual and likeness.agreeing < _MOVED_AGREEMENT,
             "low_frame_rate": self._delivery.share_of_usual() < self._config.min_fps_share,
         }
-        is_moved = likeness.agreeing < _MOVED_AGREEMENT
-        suspicion["moved"] = is_moved and not (is_black or suspicion["covered"] or suspicion["defocused"])
         for name, is_suspected in suspicion.items():
             self._latches[name].feel(is_suspected, at_s)
         self._learn(view, at_s, dt_s, is_in_doubt=motion > _MAX_MOTION or any(suspicion.values()))
