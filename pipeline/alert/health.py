@@ -38,7 +38,11 @@ _WORDING: Mapping[HealthCondition, _Wording] = MappingProxyType(
             "critical", "is offline", "sends no picture; nothing is watched there now", "no picture", "a steady picture"
         ),
         "covered": _Wording(
-            "critical", "is covered", "shows an even surface close to the lens", "a picture without detail", "the scene"
+            "critical",
+            "is covered",
+            "shows a picture without detail, as if something covers the lens",
+            "a picture without detail",
+            "the scene",
         ),
         "black": _Wording(
             "critical",

@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
-from pipeline.alert.geometry import Point, area, is_simple
+from pipeline.alert.geometry import Point
+from pipeline.alert.places import Line, Zone, require, require_name
 from pipeline.alert.schedule import ALWAYS, Schedule
 from pipeline.types import Severity
 
@@ -36,60 +37,11 @@ __all__ = [
 ]
 
 Direction = Literal["a_to_b", "b_to_a", "both"]
-_MAX_NAME = 64
 _DAY_S = 86_400.0
 
 
-def _require(is_ok: bool, what: str, expected: str, got: object) -> None:
-    if not is_ok:
-        raise ValueError(f"{what}: expected {expected}, got {got!r}")
-
-
-def _require_name(what: str, name: str) -> None:
-    _require(0 < len(name) <= _MAX_NAME and name.isprintable(), f"{what} name", f"1 to {_MAX_NAME} characters", name)
-
-
 def _require_seconds(what: str, value: float) -> None:
-    _require(0 <= value <= _DAY_S, what, "0 to 86400 seconds", value)
-
-
-def _require_points(what: str, points: tuple[Point, ...]) -> None:
-    for point in points:
-        _require(len(point) == 2 and all(0 <= v <= 1 for v in point), what, "points (x, y) of 0..1", point)
-
-
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """A named polygon on the ground: an object is in it when its foot point (middle of the lower edge) is."""
-
-    name: str
-    polygon_norm: tuple[Point, ...]
-
-    def __post_init__(self) -> None:
-        _require_name("zone", self.name)
-        what = f"zone {self.name!r}"
-        _require(3 <= len(self.polygon_norm) <= 100, what, "3 to 100 points", len(self.polygon_norm))
-        _require_points(what, self.polygon_norm)
-        _require(is_simple(self.polygon_norm), what, "a polygon that does not cross or touch itself", self.polygon_norm)
-        _require(area(self.polygon_norm) >= 1e-5, what, "an area of at least a few pixels", area(self.polygon_norm))
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A named line on the ground from ``start_norm`` to ``end_norm``.
-
-    Who walks along it from start to end, in the picture, has side A on the left and side B on the right.
-    """
-
-    name: str
-    start_norm: Point
-    end_norm: Point
-
-    def __post_init__(self) -> None:
-        _require_name("line", self.name)
-        _require_points(f"line {self.name!r}", (self.start_norm, self.end_norm))
-        length = math.dist(self.start_norm, self.end_norm)
-        _require(length >= 0.01, f"line {self.name!r}", "a length of at least 0.01", length)
+    require(0 <= value <= _DAY_S, what, "0 to 86400 seconds", value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,15 +72,15 @@ class Rule:
     """Whether the rule draws conclusions from what is not seen, and so has to pause while the picture is blurred."""
 
     def __post_init__(self) -> None:
-        _require_name("rule", self.name)
-        _require(
+        require_name("rule", self.name)
+        require(
             self.severity in get_args(Severity), f"rule {self.name!r} severity", "info|warning|critical", self.severity
         )
         for name in self.__dataclass_fields__:
             if name.endswith("_s") and not name.endswith("_per_s"):
                 _require_seconds(f"rule {self.name!r} {name}", getattr(self, name))
-        _require(0 <= self.min_confidence <= 1, f"rule {self.name!r} min_confidence", "0 to 1", self.min_confidence)
-        _require(bool(self.labels) and all(self.labels), f"rule {self.name!r} labels", "at least one word", self.labels)
+        require(0 <= self.min_confidence <= 1, f"rule {self.name!r} min_confidence", "0 to 1", self.min_confidence)
+        require(bool(self.labels) and all(self.labels), f"rule {self.name!r} labels", "at least one word", self.labels)
 
     @property
     def zone_name(self) -> str | None:
@@ -172,10 +124,10 @@ class LineRule(Rule):
 
     def __post_init__(self) -> None:
         Rule.__post_init__(self)
-        _require(
+        require(
             self.direction in get_args(Direction), f"rule {self.name!r} direction", "a_to_b|b_to_a|both", self.direction
         )
-        _require(0 <= self.band_norm <= 0.2, f"rule {self.name!r} band_norm", "0 to 0.2", self.band_norm)
+        require(0 <= self.band_norm <= 0.2, f"rule {self.name!r} band_norm", "0 to 0.2", self.band_norm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +153,7 @@ class CrowdRule(Rule):
 
     def __post_init__(self) -> None:
         Rule.__post_init__(self)
-        _require(1 <= self.min_count <= 1000, f"rule {self.name!r} min_count", "1 to 1000", self.min_count)
+        require(1 <= self.min_count <= 1000, f"rule {self.name!r} min_count", "1 to 1000", self.min_count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +175,7 @@ class ObjectLeftRule(Rule):
     def __post_init__(self) -> None:
         Rule.__post_init__(self)
         distance = self.owner_distance_heights
-        _require(0 <= distance <= 20, f"rule {self.name!r} owner_distance_heights", "0 to 20", distance)
+        require(0 <= distance <= 20, f"rule {self.name!r} owner_distance_heights", "0 to 20", distance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,10 +214,10 @@ class SpeedRule(Rule):
     def __post_init__(self) -> None:
         Rule.__post_init__(self)
         limits = [limit for limit in (self.max_sizes_per_s, self.max_px_per_s) if limit is not None]
-        _require(
+        require(
             bool(limits) and all(0 < v < math.inf for v in limits), f"rule {self.name!r}", "a limit above 0", limits
         )
-        _require(0.2 <= self.over_s <= 5, f"rule {self.name!r} over_s", "0.2 to 5 seconds", self.over_s)
+        require(0.2 <= self.over_s <= 5, f"rule {self.name!r} over_s", "0.2 to 5 seconds", self.over_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,10 +243,10 @@ class WrongWayRule(Rule):
         Rule.__post_init__(self)
         what = f"rule {self.name!r}"
         length = math.hypot(*self.allowed_norm)
-        _require(0 < length < math.inf, f"{what} allowed_norm", "a direction", self.allowed_norm)
-        _require(0 < self.tolerance_deg < 180, f"{what} tolerance_deg", "between 0 and 180", self.tolerance_deg)
-        _require(0 < self.min_distance_norm <= 1, f"{what} min_distance_norm", "0 to 1", self.min_distance_norm)
-        _require(0.2 <= self.over_s <= 60, f"{what} over_s", "0.2 to 60 seconds", self.over_s)
+        require(0 < length < math.inf, f"{what} allowed_norm", "a direction", self.allowed_norm)
+        require(0 < self.tolerance_deg < 180, f"{what} tolerance_deg", "between 0 and 180", self.tolerance_deg)
+        require(0 < self.min_distance_norm <= 1, f"{what} min_distance_norm", "0 to 1", self.min_distance_norm)
+        require(0.2 <= self.over_s <= 60, f"{what} over_s", "0.2 to 60 seconds", self.over_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,16 +318,16 @@ class AlertSettings:
     is_health_alerted: bool = True
 
     def __post_init__(self) -> None:
-        _require_name("camera", self.camera)
+        require_name("camera", self.camera)
         for what, named in (("zone", self.zones), ("line", self.lines), ("rule", self.rules)):
             names = [item.name for item in named]
-            _require(len(set(names)) == len(names), f"{what} names", "each once", names)
+            require(len(set(names)) == len(names), f"{what} names", "each once", names)
         zones, lines = {zone.name for zone in self.zones}, {line.name for line in self.lines}
         for rule in self.rules:
             what = f"rule {rule.name!r}"
-            _require(
+            require(
                 rule.zone_name is None or rule.zone_name in zones, what, f"a zone of {sorted(zones)}", rule.zone_name
             )
-            _require(
+            require(
                 rule.line_name is None or rule.line_name in lines, what, f"a line of {sorted(lines)}", rule.line_name
             )

@@ -177,7 +177,7 @@ class AbsenceWatch(Watch[AbsenceRule]):
                 (),
                 title=f"No {self.wanted} {self.place}",
                 text=f"No {self.wanted} has been {self.place} for {absent}; an absence of up to {limit} is allowed.",
-                cues=[Cue("absence", f"nobody for {absent}", f"at most {limit} without {self.wanted}")],
+                cues=[Cue("absence", f"no {self.wanted} for {absent}", f"at most {limit} without")],
                 score=1.0,
             ),
         )
