@@ -5,9 +5,9 @@
 
 Runs under the system's Python (Debian: python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good and -bad).
 Each file is demuxed into memory once; its access units are then sent at their own pace for ever, with time stamps that
-keep rising from loop to loop, as a camera's would. H.264, H.265 and motion JPEG (with the standard Huffman tables, since
-RTP carries none: ffmpeg's ``-huffman default``). One line of JSON on standard output
-says where the streams are; the server ends with SIGTERM, SIGINT, or when its standard input closes (``--with-stdin``).
+keep rising from loop to loop, as a camera's would. H.264, H.265 and motion JPEG (with the standard Huffman tables of
+``ffmpeg -huffman default``: RTP carries none). One line of JSON on standard output says where the streams are; the
+server ends with SIGTERM, SIGINT, or, with ``--with-stdin``, when its standard input closes.
 """
 
 from __future__ import annotations
