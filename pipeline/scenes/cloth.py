@@ -104,7 +104,7 @@ def cloth_albedo(material: str, rest: F32, outfit: Outfit, *, is_infrared: bool 
             color[rest[:, 2] < 0.008] = 0.22 if outfit.shoe_color in ("white", "grey") else 0.03
     grain = 1.0 + 0.05 * _noise(rest, 0.08, outfit.seed)
     if is_infrared:
-        color = 0.45 * color.mean(axis=1, keepdims=True) + (0.05 if material == "shoe" else 0.07 + 0.012 * (outfit.seed % 9))
+        color = 0.45 * color.mean(axis=1, keepdims=True) + (0.05 if material == "shoe" else 0.03 + 0.018 * (outfit.seed % 9))
     return np.clip(color * grain[:, None], 0.006, 0.9).astype(np.float32)
 
 

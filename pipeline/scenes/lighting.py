@@ -125,7 +125,7 @@ def lamp_light(rig: Rig, index: int, points: F32, normals: F32, at_m: F32) -> tu
     facing = np.clip((towards * normals).sum(axis=1), 0.0, 1.0)
     down = np.clip(towards[:, 2], 0.0, 1.0) ** lamp.spread if lamp.spread > 0 else 1.0
     if index == rig.camera_lamp:
-        reach = lamp.power * 0.2 / np.maximum(distance, 1.5) ** 1.3  # a beam aimed far: it falls off slower near by
+        reach = lamp.power * 0.12 / np.maximum(distance, 1.5) * np.exp(-((distance / 28.0) ** 2))  # a beam aimed far: it falls off slower near by
     else:
         reach = lamp.power / np.maximum(distance, 0.35) ** 2
     return (reach * facing * down)[:, None] * np.float32(lamp.color), towards.astype(np.float32), distance.astype(np.float32)

@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 from pipeline.scenes.looks import CLOTHES, PAINTS, linear
 from pipeline.scenes.noise import fractal_2d, sample_2d
 
-__all__ = ["MATERIALS", "Surface", "is_lattice_hole", "surface_of"]
+__all__ = ["LATTICE_COVER", "LATTICE_PITCH_M", "MATERIALS", "Surface", "is_lattice_hole", "surface_of"]
 
 F32 = NDArray[np.float32]
+
+LATTICE_PITCH_M = 0.075
+_WIRE = 0.085
+LATTICE_COVER = 1.0 - (1.0 - _WIRE) ** 2
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -180,7 +184,7 @@ MATERIALS: dict[str, tuple[Callable[[F32, F32], F32], float]] = {
     "line_white": (_worn_paint((0.62, 0.62, 0.60)), 0.0),
     "line_yellow": (_worn_paint((0.58, 0.40, 0.06)), 0.0),
     "foliage": (_foliage, 0.0),
-    "lattice": (_plain((0.26, 0.27, 0.27), 0.05), 0.02),
+    "lattice": (_plain((0.17, 0.175, 0.18), 0.05), 0.02),
     "card": (_plain((0.34, 0.235, 0.14), 0.10), 0.0),
     "soil": (_plain((0.125, 0.092, 0.064), 0.30), 0.0),
     "rust": (_plain((0.20, 0.085, 0.045), 0.40), 0.0),
@@ -191,8 +195,7 @@ MATERIALS: dict[str, tuple[Callable[[F32, F32], F32], float]] = {
 def is_lattice_hole(rest: F32, normal: F32) -> NDArray[np.bool_]:
     """True (N,) where a wire-mesh surface lets light through: diamonds of 7 cm with thick, CCTV-visible wire."""
     u, v = _plane(rest, normal)
-    pitch, wire = 0.075, 0.085
-    return (np.mod((u + v) / pitch, 1.0) > wire) & (np.mod((u - v) / pitch, 1.0) > wire)
+    return (np.mod((u + v) / LATTICE_PITCH_M, 1.0) > _WIRE) & (np.mod((u - v) / LATTICE_PITCH_M, 1.0) > _WIRE)
 
 
 def surface_of(material: str, rest: F32, normal: F32) -> Surface:

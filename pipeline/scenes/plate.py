@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.scenes.camera import Lens
 from pipeline.scenes.lighting import Rig, build_rig, lamp_light, sky_radiance
-from pipeline.scenes.materials import is_lattice_hole, surface_of
+from pipeline.scenes.materials import LATTICE_COVER, LATTICE_PITCH_M, is_lattice_hole, surface_of
 from pipeline.scenes.meshes import Mesh
 from pipeline.scenes.model import Scene
 from pipeline.scenes.pieces import Backdrop
@@ -278,16 +278,19 @@ def _trace_veil(scene: Scene, world: World, grid: F32, shift: F32) -> tuple[F32,
         part = Hits(hits.face[at], hits.distance[at], hits.uv[at])
         _, normals, texture, _ = _geometry(mesh, part, world.lens.position, directions[at])
         is_wire = np.isin(mesh.material[part.face], lattice)
-        keep = ~(is_wire & is_lattice_hole(texture, normals))
+        # wire finer than a pixel covers its share of every sample instead of hitting or missing
+        is_fine = is_wire & (part.distance / world.lens.focal_px > 0.2 * LATTICE_PITCH_M)
+        keep = is_fine | ~(is_wire & is_lattice_hole(texture, normals))
         at, part = at[keep], Hits(part.face[keep], part.distance[keep], part.uv[keep])
         if not len(at):
             continue
+        weight = np.where(is_fine[keep], np.float32(LATTICE_COVER / PASSES), np.float32(1.0 / PASSES))
         smooth = normals[keep] * 0.5 + np.float32([0.0, 0.0, 0.75])
         smooth /= np.linalg.norm(smooth, axis=1, keepdims=True)
         shaded = _shade(world, mesh, part, directions[at], np.mod(shift[at] + i * 0.37, 1.0), smooth)
         light = shaded.ambient * (0.3 + 0.7 * shaded.occlusion[:, None]) + shaded.direct.sum(axis=0) + shaded.glow
-        total[at, :3] += light / PASSES
-        total[at, 3] += 1.0 / PASSES
+        total[at, :3] += light * weight[:, None]
+        total[at, 3] += weight
         seen[at] = np.minimum(seen[at], part.distance)
         wired[at] += np.isin(mesh.material[part.face], lattice)
     near_wire = cv2.dilate((wired > 0).astype(np.uint8).reshape(h, w), np.ones((9, 9), np.uint8))

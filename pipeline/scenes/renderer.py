@@ -7,7 +7,7 @@ bytes for the same scene and seed on the same machine. Next file: ``pipeline/vid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scenes.cast import CARRIED_ID, MACHINE_ID, Performer
+from pipeline.scenes.camera import Lens
+from pipeline.scenes.cast import CARRIED_ID, Performer
 from pipeline.scenes.draw import Drawn, Sighting, draw
 from pipeline.scenes.events import events_of, zones_at
 from pipeline.scenes.model import Camera, Scene
@@ -50,7 +51,8 @@ class _Stage:
 class Renderer:
     """Iterate it for ``(rgb, FrameTruth)``, or ask for any single frame with :meth:`frame`.
 
-    Construction traces the empty scene (a few seconds). ``actors`` and ``events`` are known before the first frame.
+    The empty scene is traced before the first frame (a few seconds); ``actors``, ``events`` and ``zones()`` are known at
+    once. Frames do not depend on each other, so several processes may share them out.
     """
 
     def __init__(self, scene: Scene, seed: int = 0) -> None:
@@ -59,9 +61,7 @@ class Renderer:
         self.actors: tuple[Actor, ...] = compile_actors(scene, seed)
         self.events = events_of(scene, self.actors)
         self._performers = {actor.id: Performer(actor) for actor in self.actors}
-        self._stage = _build_stage(scene, seed)
-        moved = any(event.kind == "moved" for event in scene.camera_events)
-        self._moved_stage = _build_stage(replace(scene, camera=_turned(scene.camera)), seed) if moved else None
+        self._stages: dict[Camera, _Stage] = {}
 
     @property
     def frame_count(self) -> int:
@@ -71,10 +71,11 @@ class Renderer:
     def zones(self) -> tuple[TruthZone, ...]:
         """The scene's zones as the camera sees them."""
         w, h = self.scene.size_wh
+        lens = Lens(self.scene.camera, self.scene.size_wh)
         out = []
         for zone in self.scene.zones:
             points = np.float32([(x, y, 0.0) for x, y in zone.points_m])
-            xy, _ = self._stage.world.lens.project(points)
+            xy, _ = lens.project(points)
             out.append(TruthZone(zone.name, zone.role, tuple((round(float(x) / w, 4), round(float(y) / h, 4)) for x, y in xy)))
         return tuple(out)
 
@@ -86,7 +87,8 @@ class Renderer:
         """Frame ``index`` (from 0) and what is in it."""
         at_s = index / self.scene.fps
         camera, since_s, left_s = self._camera_at(at_s)
-        stage = self._moved_stage if camera == "moved" and since_s >= _TURN_S and self._moved_stage else self._stage
+        is_turned = camera == "moved" and since_s >= _TURN_S
+        stage = self._stage(_turned(self.scene.camera) if is_turned else self.scene.camera)
         rgb, objects = self._drawn(stage, at_s, index)
         if camera == "moved" and since_s < _TURN_S:
             rgb = _smeared(rgb, since_s / _TURN_S)
@@ -95,6 +97,11 @@ class Renderer:
             rgb = _covered(rgb, share, index, self.seed)
             objects = () if share >= 0.8 else objects
         return rgb, FrameTruth(index, round(at_s, 4), objects, camera)
+
+    def _stage(self, camera: Camera) -> _Stage:
+        if camera not in self._stages:
+            self._stages[camera] = _build_stage(replace(self.scene, camera=camera), self.seed)
+        return self._stages[camera]
 
     def _camera_at(self, at_s: float) -> tuple[str, float, float]:
         for event in self.scene.camera_events:
@@ -257,20 +264,22 @@ def render(
     seconds: float | None = None,
     truth: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    pictures: Iterable[tuple[U8, FrameTruth]] | None = None,
 ) -> Truth:
     """Write ``scene`` as a video to ``out`` (and its truth as JSON to ``truth``); returns the truth.
 
-    ``progress`` is called with (frames done, frames in all). Raises StorageError when a file cannot be written.
+    ``progress`` is called with (frames done, frames in all). ``pictures`` brings frames of this very scene and seed that
+    were rendered elsewhere (several processes), in order. Raises StorageError when a file cannot be written.
     """
     if seconds is not None:
         scene = replace(scene, seconds=seconds)
     renderer = Renderer(scene, seed)
-    frames = []
+    frames: list[FrameTruth] = []
     gop = max(1, round(scene.encode.gop_s * scene.fps))
     with VideoWriter(
         out, size_wh=scene.size_wh, fps=scene.fps, codec=scene.encode.codec, bit_rate_kbps=scene.encode.bit_rate_kbps, gop=gop
     ) as writer:
-        for rgb, frame_truth in renderer:
+        for rgb, frame_truth in renderer if pictures is None else pictures:
             writer.write(rgb)
             frames.append(frame_truth)
             if progress is not None:
