@@ -15,8 +15,7 @@ from pipeline.telemetry import Telemetry
 
 from pipeline.bus.topics import DETECTIONS, FRAMES
 from pipeline.detect.stage import DetectStage, Outcome
-from pipeline.protocols import Bus, Entry
-from pipeline.types import Frame
+from pipeline.protocols import Bus
 from workers.claims import Claims
 from workers.runtime import Liveness, bus_patience
 
@@ -34,11 +33,11 @@ def work(
     stop: threading.Event,
     *,
     recorded: frozenset[str] = frozenset(),
-    now: Callable[[], float] = time.time,
+    now: Callable[[], float] = time.monotonic,
 ) -> None:
     """Look at the frames of every claimed camera until told to stop, then release.
 
-    ``recorded``: cameras that are recordings, of which no frame is ever dropped. ``now`` gives UTC seconds.
+    ``recorded``: cameras that are recordings, of which no frame is ever dropped. ``now`` gives seconds.
     Raises ModelError when the detector fails: a fresh process is worth more than one with a broken runtime.
     """
     positions: dict[str, str] = {}
@@ -53,7 +52,7 @@ def work(
             positions[camera] = "0"  # what its former worker left unanswered is answered first
             telemetry.log.info("camera_claimed", role="detect", camera=camera)
         if positions:
-            bus_patience(lambda: _fetch(bus, stage, positions, recorded), stop, telemetry, liveness)
+            bus_patience(lambda: _fetch(bus, stage, positions, recorded, now), stop, telemetry, liveness)
             _answer(bus, stage, telemetry, stop, now)
         else:
             stop.wait(BLOCK_S)
@@ -61,12 +60,17 @@ def work(
     bus_patience(claims.release, stop, telemetry)
 
 
-def _fetch(bus: Bus, stage: DetectStage, positions: dict[str, str], recorded: frozenset[str]) -> None:
-    """Let what is new on every camera's stream wait in the stage; blocks a while when nothing is."""
+def _fetch(
+    bus: Bus, stage: DetectStage, positions: dict[str, str], recorded: frozenset[str], now: Callable[[], float]
+) -> None:
+    """Let what is new on every camera's stream wait in the stage; blocks a while when nothing is.
+
+    A live frame's wait counts from here: its media time follows the camera's clock, which drifts from ours.
+    """
     streams = {(camera, FRAMES): position for camera, position in positions.items()}
     for (camera, _), entries in bus.read(streams, max_entries=FRAMES.max_entries, block_s=BLOCK_S).items():
         for entry in entries:
-            stage.offer(camera, entry, None if camera in recorded else _waiting_since_s(entry))
+            stage.offer(camera, entry, None if camera in recorded else now())
             positions[camera] = entry.id
 
 
@@ -89,8 +93,3 @@ def _hand_over(bus: Bus, outcome: Outcome) -> None:
         [(FRAMES, entry_id) for entry_id in outcome.entry_ids],
         [(DETECTIONS, finding) for finding in outcome.findings],
     )
-
-
-def _waiting_since_s(entry: Entry) -> float:
-    """A live frame's age counts from its media time, which is anchored to the wall clock."""
-    return entry.message.ref.at_s if isinstance(entry.message, Frame) else 0.0

@@ -98,7 +98,7 @@ def single(
     ``on_progress`` is given the seconds of footage done since the last call. Raises SourceError, ModelError.
     """
     refuse_live(site)
-    detector = wiring.new_detector(site.detector)
+    detector = wiring.new_detector(site)
     stages = {camera.name: wiring.new_stage(site, camera.name) for camera in site.cameras}
 
     def read(camera: CameraSettings) -> Iterator[Frame | PacketBatch]:

@@ -63,13 +63,14 @@ def open_bus(settings: RedisSettings, count: Count) -> RedisBus:
     return RedisBus(settings.url.reveal(), frames_url=frames_url, is_cluster=settings.is_cluster, tls=tls, count=count)
 
 
-def new_detector(settings: DetectorSettings) -> Detector:
-    """The detector a site asks for: the bundled one, an exported network in OpenVINO, or ``.pt`` weights in torch.
+def new_detector(site: SiteSettings) -> Detector:
+    """The detector ``site`` asks for: the bundled one, an exported network in OpenVINO, or ``.pt`` weights in torch.
 
     Raises ModelError when the weights cannot be used, UsageError for a class the model does not know.
     """
     from pipeline.detect.selection import Selection
 
+    settings = site.detector
     selection = Selection(settings.min_confidence, settings.class_confidence, settings.labels)
     weights = settings.weights
     is_torch = settings.backend == "ultralytics" or (settings.backend == "auto" and str(weights).endswith(".pt"))
@@ -78,11 +79,12 @@ def new_detector(settings: DetectorSettings) -> Detector:
 
         if weights is None:
             raise UsageError("detector.backend ultralytics needs detector.weights, for instance yolo26n.pt.")
-        return UltralyticsDetector(Path(weights), selection, device=settings.device)
+        return UltralyticsDetector(weights, selection, device=settings.device, threads=settings.threads)
     from pipeline.detect.openvino import OpenVinoDetector
     from pipeline.openvino_runtime import Placement
 
-    placement = Placement(settings.device, settings.threads, settings.streams)
+    cache = site.data_dir / "compiled-models"
+    placement = Placement(settings.device, settings.threads, settings.streams, cache_dir=cache)
     return OpenVinoDetector(BUNDLED_WEIGHTS if weights is None else Path(weights), selection, placement)
 
 
@@ -170,7 +172,7 @@ def detect(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Livenes
     from pipeline.detect.stage import DetectStage
     from workers.detect import work
 
-    detector = new_detector(site.detector)
+    detector = new_detector(site)
     telemetry.log.info("detector_ready", detector=detector.name, input_wh=detector.input_wh)
     stage = DetectStage(detector, telemetry.count, max_batch=site.detector.max_batch, max_age_s=site.detector.max_age_s)
     recorded = frozenset(camera.name for camera in site.cameras if job.is_lossless or is_recording(camera))

@@ -1,0 +1,1 @@
+"""``vedette demo``: everything on rendered footage. ``show.py`` runs it, ``page.py`` writes what a person looks at."""

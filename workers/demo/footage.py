@@ -1,0 +1,95 @@
+"""The demo's cameras: rendered scenes, kept once rendered, and a site file with the rules that fit each.
+
+In: a folder. Out: a video per camera and ``site.yaml``, which a person can read and change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+from pipeline.errors import StorageError
+from pipeline.scenes import Truth, load_scene, load_truth, render
+
+__all__ = ["SCENES", "Take", "site_file", "takes"]
+
+SEED = 20
+SCENES: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    "gate_night_intruder": (
+        {"kind": "zone", "name": "nobody in the yard at night", "zone": "yard", "severity": "critical"},
+    ),
+    "lobby_bag": ({"kind": "object_left", "name": "bag left behind", "min_still_s": 8.0, "severity": "critical"},),
+    "street_walkway": (
+        {"kind": "forbidden_class", "name": "vehicle on the footpath", "zone": "footpath", "labels": ["vehicle"]},
+    ),
+    "car_park_covered": ({"kind": "crowd", "name": "crowd", "min_count": 6},),
+}
+"""Scene name -> the rules its camera gets; camera health is watched everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One rendered recording: its camera's name, its video, and what really happens in it."""
+
+    camera: str
+    video: Path
+    truth: Truth
+
+
+def takes(folder: Path, progress: Callable[[str, int, int], None]) -> list[Take]:
+    """Every scene of the demo below ``folder``, rendered where it is not there yet.
+
+    ``progress`` is given camera, frames done, frames in all. Raises StorageError when the disk will not take it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
+    done = []
+    for name in SCENES:
+        video, truth = folder / f"{name}.mp4", folder / f"{name}.json"
+        if not truth.exists():  # the truth is written last
+            render(
+                load_scene(name),
+                video,
+                seed=SEED,
+                truth=truth,
+                progress=lambda at, of, name=name: progress(name, at, of),  # type: ignore[misc]
+            )
+        done.append(Take(name, video, load_truth(truth)))
+    return done
+
+
+def site_file(folder: Path, footage: Sequence[Take], urls: Mapping[str, str]) -> Path:
+    """Write ``site.yaml`` for the cameras served at ``urls``; its path."""
+    cameras = [
+        {
+            "name": take.camera,
+            "url": urls[take.camera],
+            "zones": _zones(take.truth, SCENES[take.camera]),
+            "rules": [dict(rule) for rule in SCENES[take.camera]],
+        }
+        for take in footage
+    ]
+    path = folder / "site.yaml"
+    path.write_text(yaml.safe_dump({"data_dir": "state", "cameras": cameras}, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _zones(truth: Truth, rules: Sequence[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
+    """The zones that ``rules`` name, cut to the picture."""
+    wanted = {rule["zone"] for rule in rules if "zone" in rule}
+    picture = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    zones = {}
+    for zone in truth.zones:
+        if zone.name in wanted:
+            _, inside = cv2.intersectConvexConvex(np.array(zone.points_norm, np.float32), picture)
+            points = [] if inside is None else inside.reshape(-1, 2)
+            zones[zone.name] = [[round(float(x), 4), round(float(y), 4)] for x, y in np.clip(points, 0.0, 1.0)]
+    return zones
