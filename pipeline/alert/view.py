@@ -24,6 +24,7 @@ BLINDING: frozenset[HealthCondition] = frozenset({"offline", "black", "frozen", 
 
 _MAX_STEPS = 64
 _MIN_STEP_S = 0.08
+_EDGE_NORM = 1e-6
 
 
 def is_blind(moment: Moment) -> bool:
@@ -117,6 +118,11 @@ class Trails:
         self._steps = {int(i): [Step(s[0], (s[1], s[2], s[3], s[4])) for s in steps] for i, steps in state.items()}
 
 
+def _within(share: float) -> float:
+    """``share`` of the picture, just inside it: feet cut off by the lower edge stand in a zone that reaches the edge."""
+    return min(1 - _EDGE_NORM, max(_EDGE_NORM, share))
+
+
 def look_at(moment: Moment, zones: Sequence[Zone], trails: Trails, step_s: float) -> View | None:
     """The view of ``moment``; None when it is blind or the size of the picture is unknown."""
     ref = moment.finding.ref
@@ -125,7 +131,7 @@ def look_at(moment: Moment, zones: Sequence[Zone], trails: Trails, step_s: float
     sightings = []
     for track in moment.tracks:
         box_norm = normalise(track.xyxy, ref.source_wh)
-        foot_norm = ((box_norm[0] + box_norm[2]) / 2, box_norm[3])
+        foot_norm = (_within((box_norm[0] + box_norm[2]) / 2), _within(box_norm[3]))
         is_seen_now = track.last_at_s >= ref.at_s
         trail = trails.add(track, ref.at_s) if is_seen_now and trails.keep_s > 0 else ()
         inside = frozenset(zone.name for zone in zones if is_inside(foot_norm, zone.polygon_norm))
