@@ -119,7 +119,7 @@ class Trails:
 
 
 def _within(share: float) -> float:
-    """``share`` of the picture, just inside it: feet cut off by the lower edge stand in a zone that reaches the edge."""
+    """``share`` of the picture, just inside it: feet cut off by the lower edge stand in a zone that reaches it."""
     return min(1 - _EDGE_NORM, max(_EDGE_NORM, share))
 
 
