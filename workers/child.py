@@ -17,11 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.telemetry import Telemetry
-
 from pipeline.errors import VedetteError
 from pipeline.handover import from_descriptor
 from pipeline.settings import SiteSettings
+from pipeline.telemetry import Telemetry
 from workers.runtime import Liveness, stop_on_signals
 from workers.supervisor import Role
 
@@ -38,6 +37,7 @@ class Job:
     ``camera``: for ingest, the camera it reads. ``index`` of ``count``: for detect and alert, which share of the
     cameras it prefers. ``is_lossless``: recordings, where a full queue makes the producer wait. ``port``: where metrics
     are served, 0 for nowhere. ``start_at``: when the recordings began, None to ask them.
+    ``is_quiet``: log warnings only, because somebody watches the terminal.
     """
 
     role: str
@@ -47,6 +47,7 @@ class Job:
     is_lossless: bool = False
     port: int = 0
     start_at: datetime | None = None
+    is_quiet: bool = False
 
     @property
     def name(self) -> str:
@@ -62,6 +63,8 @@ def child_role(job: Job, settings_fd: int) -> Role:
     argv += ["--index", str(job.index), "--count", str(job.count), "--port", str(job.port)]
     if job.is_lossless:
         argv.append("--lossless")
+    if job.is_quiet:
+        argv.append("--quiet")
     if job.start_at is not None:
         argv += ["--start", job.start_at.isoformat()]
     is_vital = job.role != "ingest" or job.is_lossless
@@ -93,10 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--lossless", action="store_true")
+    parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--start", type=datetime.fromisoformat)
     given = parser.parse_args(arguments)
-    job = Job(given.role, given.camera, given.index, given.count, given.lossless, given.port, given.start)
-    telemetry = Telemetry(role=job.name)
+    job = Job(given.role, given.camera, given.index, given.count, given.lossless, given.port, given.start, given.quiet)
+    telemetry = Telemetry(role=job.name, is_quiet=job.is_quiet)
     try:
         return run_role(job, from_descriptor(SiteSettings, given.settings_fd), telemetry)
     except VedetteError as error:

@@ -24,7 +24,6 @@ from pipeline.redact import redact
 
 if TYPE_CHECKING:
     from pipeline.telemetry import Telemetry
-
     from pipeline.types import Alert
 
 __all__ = ["app", "main"]
@@ -65,14 +64,15 @@ def watch(
     """Point at cameras and see their alerts; no configuration needed."""
     from pipeline.config import site_of_urls
     from workers.replay import refuse_recorded
-    from workers.run import run_site
+    from workers.run import jobs_of, run_site
     from workers.watch import hide_addresses, print_alerts
 
     hide_addresses()
     site = site_of_urls(urls)
     refuse_recorded(site)
-    telemetry = _telemetry("watch")
-    raise typer.Exit(run_site(site, telemetry, beside=print_alerts(telemetry, as_json=_is_json(as_json))))
+    telemetry = _telemetry("watch", is_quiet=True)
+    beside = print_alerts(telemetry, as_json=_is_json(as_json))
+    raise typer.Exit(run_site(site, telemetry, jobs=jobs_of(site, is_quiet=True), beside=beside))
 
 
 @app.command()
@@ -183,6 +183,36 @@ def alerts(
             telemetry=telemetry,
             emit=lambda position, alert: show(console, position, alert, as_json=is_json),
         )
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path | None, typer.Option(help="Where footage and state are kept.", show_default=False)] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="How long; default: once through the footage.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Everything on rendered footage: cameras over RTSP, detection, alerts, and a page with pictures."""
+    from pipeline.config import site_of_urls
+    from workers.demo.show import run_demo
+
+    target = folder or site_of_urls(["rtsp://localhost/unused"]).data_dir / "demo"
+    raise typer.Exit(run_demo(target, _telemetry("demo", is_quiet=True), seconds=seconds, as_json=as_json))
+
+
+@app.command()
+def doctor(
+    site: Annotated[Path | None, typer.Argument(help="A site to look at too.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what works on this machine, what does not, and how to mend it."""
+    from pipeline.config import load_site
+    from workers.doctor import doctor as diagnose
+    from workers.doctor import print_diagnoses
+
+    settings = None if site is None else load_site(site)
+    raise typer.Exit(print_diagnoses(diagnose(settings), Console(), is_json=as_json))
 
 
 @app.command()

@@ -11,11 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from pipeline.telemetry import Telemetry
-
 from pipeline.bus.topics import DETECTIONS, FRAMES
 from pipeline.detect.stage import DetectStage, Outcome
 from pipeline.protocols import Bus
+from pipeline.telemetry import Telemetry
 from workers.claims import Claims
 from workers.runtime import Liveness, bus_patience
 

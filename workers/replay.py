@@ -15,14 +15,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.telemetry import Telemetry
-
 from pipeline.alert.message import to_json
 from pipeline.errors import ConfigError, StorageError, UsageError
 from pipeline.ingest.camera import recording_length_s
 from pipeline.ingest.source import SourceConfig
 from pipeline.replay import in_order, replay
 from pipeline.settings import CameraSettings, Secret, SiteSettings
+from pipeline.telemetry import Telemetry
 from pipeline.types import Alert, Frame, PacketBatch
 from workers import wiring
 from workers.alert import has_ended
@@ -134,7 +133,7 @@ def over_bus(
             redis=replace(site.redis, url=None, is_cluster=False),
             telemetry=replace(site.telemetry, port=0),
         )
-        jobs = jobs_of(private, detectors=workers, alerters=workers, is_lossless=True)
+        jobs = jobs_of(private, detectors=workers, alerters=workers, is_lossless=True, is_quiet=True)
 
         def beside(ready: SiteSettings) -> Callable[[], bool]:
             bus = wiring.open_bus(ready.redis, telemetry.count)

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from pipeline.telemetry import Telemetry
-
 from pipeline.bus.server import EmbeddedRedis
 from pipeline.handover import to_descriptor
 from pipeline.settings import Secret, SiteSettings
+from pipeline.telemetry import Telemetry
 from workers.child import Job, child_role
 from workers.runtime import stop_on_signals
 from workers.supervisor import Role, Supervisor
@@ -35,14 +34,17 @@ def with_redis(site: SiteSettings, telemetry: Telemetry) -> Iterator[SiteSetting
         yield replace(site, redis=redis)
 
 
-def jobs_of(site: SiteSettings, *, detectors: int = 1, alerters: int = 1, is_lossless: bool = False) -> list[Job]:
+def jobs_of(
+    site: SiteSettings, *, detectors: int = 1, alerters: int = 1, is_lossless: bool = False, is_quiet: bool = False
+) -> list[Job]:
     """What has to be done: one ingest per camera, and so many detect and alert workers, each with its metrics port."""
     jobs = [Job("alert", index=index, count=alerters) for index in range(alerters)]
     jobs += [Job("detect", index=index, count=detectors) for index in range(detectors)]
     jobs += [Job("ingest", camera=camera.name) for camera in site.cameras]
     first = site.telemetry.port
     return [
-        replace(job, is_lossless=is_lossless, port=first + 1 + place if first else 0) for place, job in enumerate(jobs)
+        replace(job, is_lossless=is_lossless, is_quiet=is_quiet, port=first + 1 + place if first else 0)
+        for place, job in enumerate(jobs)
     ]
 
 

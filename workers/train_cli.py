@@ -25,6 +25,7 @@ from pipeline.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from pipeline.train.course import Course
     from pipeline.train.loop import TrainProgress
+    from pipeline.train.rendered import RenderedFrame
 
 __all__ = ["app"]
 
@@ -151,6 +152,43 @@ def prepare(recipe: RecipeFile, data: Data, out: Out) -> None:
     with _watching() as watch:
         done = _course(recipe, data, out).prepare(watch.count)
     sys.stdout.write(f"{done}\n")
+
+
+@app.command()
+def rendered(
+    scenes: Annotated[list[str], typer.Argument(help="Scene names or scripts, each with :SEED when not 0.")],
+    manifest: Annotated[Path, typer.Option(help="The manifest to write, e.g. runs/x/dataset/rendered.jsonl.")],
+    frames: Annotated[int, typer.Option(min=1, help="Frames of each scene, evenly spread.")] = 25,
+) -> None:
+    """Render frames of scenes, with their truth, as training or test pictures."""
+    from pipeline.train.rendered import write_rendered
+
+    with _watching() as watch:
+        count = write_rendered(_rendered_frames(scenes, frames, watch.count), manifest)
+    sys.stdout.write(f"{count} frames\n")
+
+
+def _rendered_frames(
+    scenes: list[str], count: int, progress: Callable[[str, int, int], None]
+) -> Iterator[RenderedFrame]:
+    from pipeline.scenes import Renderer, load_scene
+    from pipeline.train.rendered import RenderedFrame, RenderedObject
+    from pipeline.train.samples import ALIASES, CLASSES
+
+    for done, name in enumerate(scenes):
+        progress("render", done, len(scenes))
+        word, _, seed = name.partition(":")
+        if seed and not seed.isdecimal():
+            raise UsageError(f"{name}: expected SCENE or SCENE:SEED with a number for the seed")
+        renderer = Renderer(load_scene(word), int(seed or 0))
+        step = max(1, renderer.frame_count // count)
+        for index in range(step // 2, renderer.frame_count, step):
+            rgb, truth = renderer.frame(index)
+            if truth.camera != "clear":
+                continue
+            known = [o for o in truth.objects if ALIASES.get(o.label, o.label) in CLASSES]
+            objects = tuple(RenderedObject(o.label, o.xyxy, o.visible) for o in known)
+            yield RenderedFrame(f"{Path(word).stem}_{seed or 0}_{index:05d}", Path(word).stem, rgb, objects)
 
 
 @app.command()

@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.telemetry import Telemetry
-
 from pipeline.bus.connection import Tls
 from pipeline.bus.redis import RedisBus
 from pipeline.bus.topics import PACKETS
@@ -25,6 +23,7 @@ from pipeline.detect.card import model_name
 from pipeline.errors import SourceError, UsageError
 from pipeline.protocols import Bus, Count, Detector
 from pipeline.settings import BUNDLED_WEIGHTS, CameraSettings, DetectorSettings, RedisSettings, Secret, SiteSettings
+from pipeline.telemetry import Telemetry
 from pipeline.types import Frame, PacketBatch
 from workers.claims import Claims
 from workers.runtime import Liveness

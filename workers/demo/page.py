@@ -1,7 +1,7 @@
 """One HTML file with every incident of a run: a picture with its objects marked, what was seen, and why it is an alert.
 
-In: alerts and the native pixels of the moments that opened them. Out: a file that needs nothing else, not even a network.
-Every word in it is escaped: names of cameras and zones are other people's.
+In: alerts and the native pixels of the moments that opened them. Out: a file that needs nothing else, not even a
+network. Every word in it is escaped: names of cameras and zones are other people's.
 """
 
 from __future__ import annotations

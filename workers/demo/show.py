@@ -1,6 +1,7 @@
-"""Runs the demo: rendered scenes served as RTSP cameras, every role on them, alerts on the terminal and on a page.
+"""Runs the demo: rendered scenes served as RTSP cameras, every role on them, alerts on the terminal and a page.
 
-In: a folder for footage and state. Out: alerts as they come, then ``demo.html``. Next files: ``footage.py``, ``page.py``.
+In: a folder for footage and state. Out: alerts as they come, then ``demo.html``. Next files: ``footage.py``,
+``page.py``.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from pipeline.settings import SiteSettings
 from pipeline.telemetry import Telemetry
 from pipeline.types import Alert, PacketBatch
 from pipeline.video.window import pixels_at
-from workers import rtsp_server
 from workers.alerts import show
 from workers.demo.footage import Take, site_file, takes
 from workers.demo.page import Incident, page, picture_of
-from workers.run import run_site
+from workers.run import jobs_of, run_site
 from workers.wiring import open_bus
 
 __all__ = ["run_demo"]
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
+RTSP_SERVER = Path(__file__).resolve().parents[2] / "deploy" / "rtsp_server.py"
 START_UP_S = 12.0
 READ_ENTRIES = 200
 SERVER_ANSWERS_S = 30.0
@@ -69,7 +70,7 @@ def run_demo(folder: Path, telemetry: Telemetry, *, seconds: float | None, as_js
 
             return look
 
-        code = run_site(site, telemetry, beside=beside)
+        code = run_site(site, telemetry, jobs=jobs_of(site, is_quiet=True), beside=beside)
     newest = {alert.id: alert for alert in log}
     target = folder / "demo.html"
     incidents = [Incident(alert, pictures.get(id_)) for id_, alert in newest.items()]
@@ -96,7 +97,7 @@ def _render(folder: Path) -> list[Take]:
 def _cameras(footage: list[Take]) -> Iterator[Mapping[str, str]]:
     """Serve ``footage`` over RTSP on loopback while the block runs: camera -> URL."""
     mounts = [word for take in footage for word in ("--mount", f"{take.camera}={take.video}")]
-    argv = [str(SYSTEM_PYTHON), str(rtsp_server.SCRIPT), "--port", "0", "--with-stdin", *mounts]
+    argv = [str(SYSTEM_PYTHON), str(RTSP_SERVER), "--port", "0", "--with-stdin", *mounts]
     try:
         server = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -105,8 +106,7 @@ def _cameras(footage: list[Take]) -> Iterator[Mapping[str, str]]:
         raise UsageError(f"{SYSTEM_PYTHON} cannot be started ({error.strerror}); run deploy/demo.sh.") from error
     with server:
         try:
-            assert server.stdout is not None
-            line = server.stdout.readline()
+            line = server.stdout.readline() if server.stdout is not None else ""
             if not line:
                 raise UsageError("The RTSP server needs Debian's GStreamer packages; deploy/demo.sh installs them.")
             yield json.loads(line)["urls"]
