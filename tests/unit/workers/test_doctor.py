@@ -15,6 +15,7 @@ from rich.console import Console
 
 from pipeline.config.document import parse_document
 from pipeline.config.site import site_of
+from pipeline.errors import UsageError
 from pipeline.settings import SiteSettings
 from workers import doctor as doctor_module
 from workers import machine as machine_module
@@ -143,12 +144,12 @@ def test_a_redis_that_does_not_answer_is_a_problem_without_its_password(healthy:
 
 
 def test_no_redis_server(healthy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.bus import server
+    def find_none() -> None:
+        raise UsageError("There is no Redis server 6.2 or newer on this machine.")
 
-    monkeypatch.setenv("PATH", str(healthy))
-    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("pipeline.bus.server.find_server", find_none)
     diagnosis = found(doctor(None, probe()), "redis")
-    assert diagnosis.state == "problem"
+    assert (diagnosis.state, diagnosis.fact) == ("problem", "There is no Redis server 6.2 or newer on this machine.")
     assert "install redis-server" in diagnosis.fix
 
 
