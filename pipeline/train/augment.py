@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.train.degrade import DegradeConfig, degrade
 
-__all__ = ["AugmentConfig", "Labelled", "Picture", "compose", "fit"]
+__all__ = ["AugmentConfig", "Labelled", "Picture", "compose"]
 
 _GREY = (114, 114, 114)
 
@@ -66,15 +66,6 @@ class Labelled(NamedTuple):
 Picture = Labelled
 Fetch = Callable[[int], Labelled]
 Draw = Callable[[np.random.Generator], int]
-
-
-def fit(sample: Labelled, size_wh: tuple[int, int]) -> Labelled:
-    """The whole sample stretched to ``size_wh`` without any randomness, as the pipeline feeds a detector."""
-    width, height = size_wh
-    ratio = np.array([width / sample.rgb.shape[1], height / sample.rgb.shape[0]] * 2, np.float32)
-    shrinks = ratio[0] < 1
-    rgb = cv2.resize(sample.rgb, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return Labelled(rgb.astype(np.uint8, copy=False), sample.xyxy * ratio, sample.classes, sample.confidence)
 
 
 def _place(

@@ -29,6 +29,7 @@ from pipeline.train.teachers import Labelled, PseudoLabelConfig, UltralyticsTeac
 __all__ = ["Course", "CourseReport"]
 
 Progress = Callable[[str, int, int], None]
+_KINDS = ("onnx", "fp16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Course:
         student = load_student(self.checkpoint)
         calibration = self.out / self.recipe.calibration
         config = ExportConfig(self.out / "export", calibration, self.recipe.name, self.recipe.size_wh)
-        return export(student, config)
+        return export(student, config, _KINDS)
 
     def run(
         self,

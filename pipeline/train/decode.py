@@ -58,7 +58,7 @@ def iou_matrix(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArr
 
 def suppress(seen: Seen, max_iou: float, limit: int) -> Seen:
     """Greedy non-maximum suppression within each class, the surest first, at most ``limit`` kept."""
-    order = np.argsort(-seen.confidence, kind="stable")[: limit * 10]
+    order = np.argsort(-seen.confidence, kind="stable")[: limit * 3]
     xyxy, index = seen.xyxy[order], seen.classes[order]
     clash = (iou_matrix(xyxy, xyxy) > max_iou) & (index[:, None] == index[None])
     kept: list[int] = []

@@ -46,7 +46,8 @@ class EvaluateConfig:
 
 
 def torch_forward(network: torch.nn.Module) -> Forward:
-    """A numpy function over a network whose output is already ``(B, 4 + classes, N)``."""
+    """A numpy function over a network whose output is already ``(B, 4 + classes, N)``; one core, as in training."""
+    torch.set_num_threads(1)
 
     def forward(planes: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():

@@ -47,7 +47,7 @@ class Batch:
 
 
 def _rarity(samples: Sequence[Sample]) -> NDArray[np.float64]:
-    """Draw weights (N,): the root of how rare a picture's rarest class is, at most 4 fold; half for an empty picture."""
+    """Draw weights (N,): the root of how rare a picture's rarest class is, at most 4; half for an empty picture."""
     per_class = np.zeros(len(CLASSES))
     for sample in samples:
         per_class[np.unique(sample.index[sample.confidence >= 0.3])] += 1
@@ -143,5 +143,7 @@ def endless_batches(source: BatchSource, first_step: int, has_worker: bool) -> I
         num_workers=1 if has_worker else 0,
         prefetch_factor=4 if has_worker else None,
         worker_init_fn=_one_thread,
+        # a forked child inherits the locks of thread pools whose threads it has not, and waits for them for ever
+        multiprocessing_context="spawn" if has_worker else None,
     )
     yield from loader
