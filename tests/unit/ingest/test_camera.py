@@ -442,6 +442,18 @@ def test_no_secret_is_told(clip: tuple[Media, list[CodedPacket]]) -> None:
     assert "geheim" not in f"{told[0]} {told[0]!r} {config!r}"
 
 
+def test_a_source_that_does_not_declare_its_size_shows_it(tmp_path: Path) -> None:
+    media = open_media(MediaRequest(f"file:{write_clip(tmp_path / 'a.h264', paint=numbered)}"))
+    packets = list(media.packets())
+    media.close()
+    wall_clock = Wall()
+    camera = FakeCamera(media, packets, wall_clock, None)
+    camera.stream = replace(media.stream, size_wh=(0, 0), extradata=b"")
+    values = list(islice(live(wall_clock, [lambda: camera]), 12))
+    assert {value.stream.size_wh for value in values if isinstance(value, PacketBatch)} == {(192, 128)}
+    assert {value.ref.source_wh for value in values if isinstance(value, Frame)} == {(192, 128)}
+
+
 def test_length_of_a_recording(tmp_path: Path) -> None:
     write_clip(tmp_path / "1.mp4", frames=50)
     write_clip(tmp_path / "2.mp4", frames=25)
