@@ -4,8 +4,8 @@ In: the suspicions of one moment. Out: alert revisions (opened, updated, closed)
 whatever happens to tracks; everything lasting is seconds of media time. What is decided here:
 
 * *Opening*: seconds with the breach minus seconds without it reach ``open_after_s``; a momentary fact opens at once.
-* *Closing*: ``close_after_s`` observed seconds without the breach; then ``cool_down_s`` before the same key opens
-  again, unless the breach is more severe.
+* *Closing*: ``close_after_s`` observed seconds without the breach; then ``cool_down_s`` before the same objects, or
+  others at the very same place, open it again, unless the breach is more severe. A newcomer is not held back.
 * *Blindness* (no picture, black, frozen, covered): the clocks of all but health incidents stand still, so that a
   covered lens neither ends an intrusion nor invents one; after ``max_blind_s`` they close and say why.
 * *Updates*: at once when severity rises; for a new track after ``min_update_gap_s``, doubled with every revision, so
@@ -18,13 +18,15 @@ Next file: ``pipeline/alert/incident.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from pipeline.alert.geometry import iou
 from pipeline.alert.health import KIND as HEALTH_KIND
 from pipeline.alert.incident import Incident, alert_id, alert_of
 from pipeline.alert.settings import AlertSettings, Rule
 from pipeline.alert.view import is_blind
+from pipeline.boxes import Box
 from pipeline.protocols import Json, Moment, Suspicion
 from pipeline.types import Alert, Phase
 
@@ -66,6 +68,28 @@ class Stamp:
     models: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Cooling:
+    """What an incident that closed leaves behind until ``until_s``: how severe it was, who took part, and where."""
+
+    until_s: float
+    severity: str
+    tracks: tuple[int, ...]
+    boxes: tuple[Box, ...]
+
+    def concerns(self, incident: Incident) -> bool:
+        """Whether somebody in ``incident`` took part before, or is where somebody was who did."""
+        return any(track.id in self.tracks for track in incident.tracks) or any(
+            iou(box, old) >= _SAME_OBJECT_IOU for box in incident.boxes for old in self.boxes
+        )
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> _Cooling:
+        """What ``asdict`` wrote."""
+        boxes = tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in state["boxes"])
+        return cls(state["until_s"], state["severity"], tuple(state["tracks"]), boxes)
+
+
 class Policy:
     """The incidents of one camera. ``timings`` maps kinds of other judges (``unusual``) to theirs."""
 
@@ -75,7 +99,7 @@ class Policy:
         self._rule_timings = {rule.name: Timing.of_rule(rule) for rule in settings.rules}
         self._kind_timings = {HEALTH_KIND: _HEALTH_TIMING, **(timings or {})}
         self._incidents: dict[str, Incident] = {}
-        self._cooling: dict[str, tuple[float, str]] = {}  # key -> (until_s, severity of the incident that closed)
+        self._cooling: dict[str, _Cooling] = {}  # by key
         self._at_s: float | None = None
 
     def step(self, moment: Moment, suspicions: Sequence[Suspicion]) -> list[Alert]:
@@ -86,7 +110,7 @@ class Policy:
             self._cooling = {}  # the clock was set back; its times mean nothing any more
         self._at_s = at_s
         step_s = max(0.0, elapsed_s - moment.missing_s)
-        self._cooling = {key: cooling for key, cooling in self._cooling.items() if cooling[0] > at_s}
+        self._cooling = {key: cooling for key, cooling in self._cooling.items() if cooling.until_s > at_s}
         present = self._take_in(suspicions, moment)
         closed = self._let_go(present, moment, step_s, elapsed_s)
         return closed + self._report(present, moment, step_s)
@@ -192,7 +216,9 @@ class Policy:
 
     def _is_cooling(self, incident: Incident) -> bool:
         cooling = self._cooling.get(incident.key)
-        return cooling is not None and _SEVERITIES.index(incident.severity) <= _SEVERITIES.index(cooling[1])
+        if cooling is None or _SEVERITIES.index(incident.severity) > _SEVERITIES.index(cooling.severity):
+            return False
+        return not incident.tracks or cooling.concerns(incident)
 
     def _revise(self, incident: Incident, phase: Phase, moment: Moment) -> Alert:
         at_s = moment.finding.ref.at_s
@@ -206,7 +232,9 @@ class Policy:
     ) -> Alert:
         timing = self._timing(incident)
         if timing.cool_down_s > 0:
-            self._cooling[incident.key] = (at_s + timing.cool_down_s, incident.told_severity)
+            self._cooling[incident.key] = _Cooling(
+                at_s + timing.cool_down_s, incident.told_severity, tuple(incident.told_tracks), incident.boxes
+            )
         incident.end(at_s, closed_at_s, because)
         return alert_of(incident, "closed", self._stamp.camera, self._stamp.config_hash, self._models(models))
 
@@ -224,7 +252,7 @@ class Policy:
             "version": _STATE_VERSION,
             "at_s": self._at_s,
             "incidents": [incident.state() for incident in self._incidents.values()],
-            "cooling": {key: list(cooling) for key, cooling in self._cooling.items()},
+            "cooling": {key: asdict(cooling) for key, cooling in self._cooling.items()},
         }
 
     def restore(self, state: Json) -> None:
@@ -233,7 +261,7 @@ class Policy:
             raise ValueError(f"policy state: expected version {_STATE_VERSION}, got {state.get('version')!r}")
         try:
             incidents = [Incident.from_state(entry) for entry in state["incidents"]]
-            self._cooling = {key: (float(until_s), str(word)) for key, (until_s, word) in state["cooling"].items()}
+            self._cooling = {key: _Cooling.from_state(saved) for key, saved in state["cooling"].items()}
             self._at_s = state["at_s"]
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"policy state is damaged: {error}") from error

@@ -50,7 +50,7 @@ class Rule:
 
     ``open_after_s``: how long the breach has to hold, net of moments without it, before an incident opens.
     ``close_after_s``: how long it has to be over before the incident closes. ``cool_down_s``: how long after closing
-    the same breach opens nothing new. ``labels``: words or groups looked at; ``min_confidence``: tracks below are not.
+    the same objects open nothing new. ``labels``: words or groups looked at; ``min_confidence``: tracks below are not.
     """
 
     name: str

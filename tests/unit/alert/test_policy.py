@@ -37,6 +37,10 @@ def suspicion(
     )
 
 
+def track(number: int, x: float = 100) -> Track:
+    return Track(number, "person", 0.9, (x, 100, x + 40, 200), START_S, START_S)
+
+
 class ScriptedJudge:
     """Says what ``script(t)`` says."""
 
@@ -64,10 +68,6 @@ def run(
     settings = AlertSettings("gate", rules=(rule,), policy=policy or PolicySettings())
     stage = AlertStage(settings, KnowingTracker(), [ScriptedJudge(script)])
     return play(stage, looks if looks is not None else scene(lambda _: [], until_s))
-
-
-def track(number: int, x: float = 100) -> Track:
-    return Track(number, "person", 0.9, (x, 100, x + 40, 200), START_S, START_S)
 
 
 def test_a_breach_has_to_hold() -> None:
@@ -112,6 +112,24 @@ def test_what_outlasts_the_cool_down_opens_after_it() -> None:
     alerts = run(lambda t: [suspicion()] if t < 3 or t > 7 else [], 30)
     opened = [round(a.updated_at.timestamp() - START_S, 1) for a in alerts if a.phase == "opened"]
     assert opened == [1.0, pytest.approx(15.0, abs=0.21)]  # closed at 4.8, cool until 14.8
+
+
+def test_a_newcomer_is_not_held_back_by_the_cool_down() -> None:
+    def decoy_then_thief(t: float) -> Sequence[Suspicion]:
+        return [suspicion(tracks=[track(1)])] if t < 3 else [suspicion(tracks=[track(2, 400)])] if t > 7 else []
+
+    opened = [a for a in run(decoy_then_thief, 10) if a.phase == "opened"]
+    assert [[t.id for t in a.tracks] for a in opened] == [[1], [2]]
+
+
+@pytest.mark.parametrize(
+    "again", [track(1, 400), track(2, 105)], ids=["the same one elsewhere", "another id, same place"]
+)
+def test_the_same_object_is_held_back_by_the_cool_down(again: Track) -> None:
+    alerts = run(
+        lambda t: [suspicion(tracks=[track(1)])] if t < 3 else [suspicion(tracks=[again])] if t > 7 else [], 12
+    )
+    assert [a.phase for a in alerts] == ["opened", "closed"]
 
 
 def test_something_worse_breaks_through_the_cool_down() -> None:
