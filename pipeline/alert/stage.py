@@ -23,7 +23,7 @@ __all__ = ["AlertStage", "standard_judges"]
 
 _STATE_VERSION = 1
 _MAX_DROPPED_S = 1.0  # frames may be dropped for so long without anybody missing them
-_MAX_QUIET_S = 5.0  # the longest silence of a gate that has nothing to show; more is a hole
+_MAX_QUIET_S = 60.0  # the longest silence between two numbers in a row that a gate with nothing to show may keep
 
 
 def standard_judges(settings: AlertSettings) -> tuple[Judge, ...]:

@@ -84,6 +84,12 @@ def test_a_long_hole_is_no_evidence() -> None:
     assert play(stage_of(settings), sparse) == []
 
 
+def test_a_slow_heartbeat_still_counts_time() -> None:
+    stage = stage_of(SETTINGS)
+    beats = [finding(20.0 * k, [person(1, 400)], seq=k, gate="heartbeat") for k in range(4)]
+    assert {kind for _, kind, _ in shown(play(stage, beats))} == {"zone", "loitering"}
+
+
 def test_hostile_names_cannot_leave_their_quotes_or_the_line() -> None:
     name = "<script>alert(1)</script>’ is safe. ‘"
     settings = AlertSettings("gate", zones=(Zone(name, YARD.polygon_norm),), rules=(ZoneRule(name="z", zone=name),))
