@@ -32,8 +32,9 @@ _MAX_KEPT = 20
 _MIN_LEARNED_LOOKS = 20
 _MIN_LEVEL = 0.3  # grey levels of difference; with less there is no noise to miss
 _ALIKE = 0.3  # of the smallest difference while alive
-_LEVEL_MEMORY_S = 86_400.0
-_JUMP = 6.0  # grey levels: lights, a cut; the noise before does not tell the noise after
+_UNLIKE = 0.5  # of it: alive again
+_LEVEL_RISE = 1.00001  # per look: doubles in about ten hours of looking twice a second
+_CHANGED = 6.0  # grey levels within seconds: light, fog, a cut; the noise before does not tell the noise after
 _TILES_WH = (8, 6)
 
 
@@ -49,6 +50,7 @@ class Stillness:
         self._usual_s = 0.0  # decaying maximum of the time between two noisy looks
         self._level = math.inf  # smallest difference between pictures while alive, rising very slowly
         self._learned_looks = 0
+        self._doubted: deque[tuple[float, float]] = deque(maxlen=_MAX_KEPT)  # differences not yet learned
         self._alike_since_s = math.inf
 
     def is_frozen(self, sample: NDArray[np.uint8], at_s: float, *, is_usual: bool = True) -> bool:
@@ -66,6 +68,7 @@ class Stillness:
         """The next look has no past to be compared with; what is known of the camera stays."""
         self._kept.clear()
         self._anchor = None
+        self._doubted.clear()
         self._alike_since_s = math.inf
 
     def _repeats(self, sample: NDArray[np.uint8], at_s: float) -> bool:
@@ -87,21 +90,30 @@ class Stillness:
 
     def _is_alike(self, sample: NDArray[np.uint8], at_s: float) -> bool:
         """The second sign."""
-        if self._kept and _difference(sample, self._kept[-1][1]) > _JUMP:
-            self._level, self._learned_looks = math.inf, 0
         past = [(seen_s, _difference(sample, seen)) for seen_s, seen in self._kept if _is_comparable(at_s - seen_s)]
         if not past:
             return False
+        if past[0][1] > _CHANGED:  # the oldest of them
+            self._level, self._learned_looks = math.inf, 0
+            self._doubted.clear()
         seen_s, least = min(past, key=lambda pair: pair[1])
+        self._learn(least, at_s)
         is_known = self._learned_looks >= _MIN_LEARNED_LOOKS and self._level >= _MIN_LEVEL
-        if not (is_known and least < _ALIKE * self._level):
+        share = _ALIKE if math.isinf(self._alike_since_s) else _UNLIKE
+        if not (is_known and least < share * self._level):
             self._alike_since_s = math.inf
-            self._learned_looks += 1
-            dt_s = max(at_s - self._kept[-1][0], 0.0)
-            self._level = min(self._level * math.exp(min(dt_s, 60.0) / _LEVEL_MEMORY_S), least)
             return False
+        self._doubted.clear()
         self._alike_since_s = min(self._alike_since_s, seen_s)
         return at_s - self._alike_since_s >= self._frozen_after_s
+
+    def _learn(self, least: float, at_s: float) -> None:
+        """Learn the level with a delay: what leads up to a freeze, as the encoder settles, is never learned."""
+        self._doubted.append((at_s, least))
+        while self._doubted and at_s - self._doubted[0][0] > _FARTHEST_S:
+            _, trusted = self._doubted.popleft()
+            self._learned_looks += 1
+            self._level = min(self._level * _LEVEL_RISE, trusted)
 
 
 def _is_comparable(age_s: float) -> bool:
