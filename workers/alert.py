@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pipeline.alert.stage import AlertStage
 from pipeline.bus.topics import DETECTIONS
 from pipeline.errors import BusError
-from pipeline.protocols import Bus
+from pipeline.protocols import Bus, Json
 from pipeline.telemetry import Telemetry
 from pipeline.types import Alert, Finding
 from workers.claims import Claims
@@ -50,18 +50,28 @@ class Fold:
 
     def restore(self, saved: bytes) -> None:
         """Continue from :meth:`to_bytes`. Raises ValueError for a state that this version cannot read."""
-        value = json.loads(saved)
-        if not isinstance(value, dict) or value.get("v") != STATE_VERSION:
-            raise ValueError(f"saved alert state: expected version {STATE_VERSION}")
+        value = _opened(saved)
         self.stage.restore(value["stage"])
         self.position = self.saved_position = str(value["position"])
         self.has_ended = bool(value["ended"])
 
 
+def _opened(saved: bytes) -> Json:
+    value = json.loads(saved)
+    if not isinstance(value, dict) or value.get("v") != STATE_VERSION:
+        raise ValueError(f"saved alert state: expected version {STATE_VERSION}")
+    return value
+
+
 def has_ended(bus: Bus, camera: str) -> bool:
     """Whether the recording of ``camera`` has been folded to its end (replay over the bus waits for this)."""
     saved = bus.load_state(camera, ROLE)
-    return saved is not None and bool(json.loads(saved).get("ended"))
+    if saved is None:
+        return False
+    try:
+        return bool(_opened(saved)["ended"])
+    except (ValueError, KeyError):
+        return False  # whoever folds next begins afresh and saves anew
 
 
 def work(

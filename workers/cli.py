@@ -47,6 +47,14 @@ def _show_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
+def _show_schema(is_asked: bool) -> None:
+    if is_asked:
+        from pipeline.config.schema import schema_text
+
+        sys.stdout.write(schema_text())
+        raise typer.Exit
+
+
 @app.callback()
 def top(
     _version: Annotated[
@@ -216,7 +224,13 @@ def doctor(
 
 
 @app.command()
-def check(site: Site, as_json: AsJson = False) -> None:
+def check(
+    site: Site,
+    as_json: AsJson = False,
+    _schema: Annotated[
+        bool, typer.Option("--schema", callback=_show_schema, is_eager=True, help="Print the JSON Schema for editors.")
+    ] = False,
+) -> None:
     """Say whether a site file is valid, and what it means."""
     from workers.check import check as check_site
     from workers.check import print_checkup
