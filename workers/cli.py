@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -36,6 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+BAD_ARGUMENTS: type[Any] = typer.BadParameter.__mro__[2]
+"""ClickException: typer brings a copy of click of its own and does not export this class."""
 
 Site = Annotated[Path, typer.Argument(help="The site file (YAML); see configs/example.yaml.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines instead of text for people.")]
@@ -147,6 +149,8 @@ def replay(
     console, is_json = Console(), _is_json(as_json)
     start_at = _instant(start)
     factor = _speed(speed)
+    if out is not None and not out.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.absolute().parent}.")
     if workers and factor is not None:
         raise UsageError("--speed is for replay in one process; leave out --workers.")
 
@@ -244,11 +248,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
     except VedetteError as error:
         return _complain(str(error), error.exit_code)
-    except click.exceptions.Exit as stopped:
+    except typer.Exit as stopped:
         code = stopped.exit_code
-    except click.ClickException as error:
+    except BAD_ARGUMENTS as error:
         return _complain(f"{error.format_message()} Try `vedette --help`.", 2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:  # the reader of our output is gone, e.g. `vedette alerts | head`
         sys.stderr.close()
