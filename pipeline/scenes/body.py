@@ -1,7 +1,8 @@
 """A person: a lofted body in clothes on a sixteen-joint skeleton, bent into a pose by linear blend skinning.
 
-In: an :class:`~pipeline.scenes.looks.Outfit` and a :class:`~pipeline.scenes.motion.Pose`. Out: posed vertices in metres,
-feet on z = 0, facing +x. Proportions are fractions of body height after Drillis & Contini (1966). Next file: ``looks.py``.
+In: an :class:`~pipeline.scenes.looks.Outfit` and a :class:`~pipeline.scenes.motion.Pose`. Out: posed vertices in
+metres, feet on z = 0, facing +x. Proportions are fractions of body height after Drillis & Contini (1966). Next file:
+``looks.py``.
 """
 
 from __future__ import annotations
@@ -9,17 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import Floats, f32
 from pipeline.scenes.looks import Outfit
 from pipeline.scenes.meshes import Mesh, ellipsoid, join, loft
 from pipeline.scenes.motion import JOINTS, PARENTS, Pose
 
 __all__ = ["Body", "build_body"]
 
-F32 = NDArray[np.float32]
 
-_REST = np.float32([
+_REST = f32([
     (0.000, 0.000, 0.530), (0.000, 0.000, 0.610), (-0.006, 0.000, 0.700), (-0.004, 0.000, 0.855),
     (-0.004, 0.104, 0.812), (-0.004, 0.116, 0.630), (0.002, 0.120, 0.475),
     (-0.004, -0.104, 0.812), (-0.004, -0.116, 0.630), (0.002, -0.120, 0.475),
@@ -29,9 +29,12 @@ _REST = np.float32([
 _AT = {name: i for i, name in enumerate(JOINTS)}
 # z, x centre, half depth, half width of the trunk, bottom to top
 _TRUNK = (
-    (0.462, 0.000, 0.050, 0.070), (0.485, 0.000, 0.064, 0.092), (0.520, -0.004, 0.070, 0.100), (0.555, -0.004, 0.066, 0.096),
-    (0.590, 0.000, 0.060, 0.086), (0.625, 0.002, 0.058, 0.081), (0.665, 0.002, 0.062, 0.087), (0.705, 0.002, 0.067, 0.097),
-    (0.745, 0.000, 0.068, 0.104), (0.780, -0.003, 0.063, 0.108), (0.806, -0.006, 0.053, 0.104), (0.824, -0.008, 0.044, 0.082),
+    (0.462, 0.000, 0.050, 0.070), (0.485, 0.000, 0.064, 0.092), (0.520, -0.004, 0.070, 0.100),
+    (0.555, -0.004, 0.066, 0.096),
+    (0.590, 0.000, 0.060, 0.086), (0.625, 0.002, 0.058, 0.081), (0.665, 0.002, 0.062, 0.087),
+    (0.705, 0.002, 0.067, 0.097),
+    (0.745, 0.000, 0.068, 0.104), (0.780, -0.003, 0.063, 0.108), (0.806, -0.006, 0.053, 0.104),
+    (0.824, -0.008, 0.044, 0.082),
     (0.838, -0.007, 0.037, 0.050), (0.850, -0.005, 0.033, 0.036), (0.880, 0.002, 0.032, 0.033),
 )  # fmt: skip
 _LEG = (
@@ -51,10 +54,10 @@ class Body:
     """A rest-pose ``mesh`` (metres), skin ``weights`` (V, 16) and ``joints`` (16, 3) at rest."""
 
     mesh: Mesh
-    weights: F32
-    joints: F32
+    weights: Floats
+    joints: Floats
 
-    def posed(self, pose: Pose) -> F32:
+    def posed(self, pose: Pose) -> Floats:
         """Vertices (V, 3) in ``pose``, the lowest at ``pose.lift_m``, the trunk's rest axis over x = y = 0."""
         turn = _rotations(pose.angles)
         world = np.empty_like(turn)
@@ -75,7 +78,7 @@ class Body:
         return np.asarray(vertices, np.float32)
 
 
-def _rotations(angles: F32) -> F32:
+def _rotations(angles: Floats) -> Floats:
     """Rotation matrices (N, 3, 3) = Rz @ Ry @ Rx of (roll, pitch, yaw) degrees (N, 3)."""
     c, s = np.cos(np.radians(angles)), np.sin(np.radians(angles))
     (cx, cy, cz), (sx, sy, sz) = c.T, s.T
@@ -87,7 +90,7 @@ def _rotations(angles: F32) -> F32:
     return np.moveaxis(np.asarray(rows, np.float32), 2, 0)
 
 
-def _ring(x: float, y: float, z: float, depth: float, width: float, k: int, power: float = 2.3) -> F32:
+def _ring(x: float, y: float, z: float, depth: float, width: float, k: int, power: float = 2.3) -> Floats:
     """A superellipse of half-axes ``depth`` (x) and ``width`` (y) at height ``z``, counter-clockwise from above."""
     turn = np.linspace(0.0, 2 * np.pi, k, endpoint=False)
     c, s = np.cos(turn), np.sin(turn)
@@ -96,12 +99,12 @@ def _ring(x: float, y: float, z: float, depth: float, width: float, k: int, powe
     return np.stack([px, py, np.full(k, z)], axis=1).astype(np.float32)
 
 
-def _fade(z: F32, joint_z: float, reach: float) -> F32:
+def _fade(z: Floats, joint_z: float, reach: float) -> Floats:
     """1 well above ``joint_z``, 0 well below, smooth over +-``reach``."""
-    return np.clip((z - joint_z) / (2 * reach) + 0.5, 0.0, 1.0).astype(np.float32)
+    return f32(np.clip((z - joint_z) / (2 * reach) + 0.5, 0.0, 1.0))
 
 
-def _chain(z: F32, names: tuple[str, ...], cuts: tuple[tuple[float, float], ...]) -> F32:
+def _chain(z: Floats, names: tuple[str, ...], cuts: tuple[tuple[float, float], ...]) -> Floats:
     """Weights (V, 16) along a chain of joints from top to bottom, changing over at ``cuts`` (z, reach)."""
     weights = np.zeros((len(z), 16), np.float32)
     above = np.ones(len(z), np.float32)
@@ -116,7 +119,7 @@ def _chain(z: F32, names: tuple[str, ...], cuts: tuple[tuple[float, float], ...]
 _TRUNK_CUTS = ((0.852, 0.02), (0.695, 0.05), (0.600, 0.05))
 
 
-def _trunk(outfit: Outfit) -> tuple[Mesh, F32]:
+def _trunk(outfit: Outfit) -> tuple[Mesh, Floats]:
     girth, loose = outfit.girth, outfit.top_loose
     rings = []
     for z, x, depth, width in _TRUNK:
@@ -131,13 +134,15 @@ def _trunk(outfit: Outfit) -> tuple[Mesh, F32]:
     return mesh, _chain(mesh.vertices[:, 2], ("head", "chest", "spine", "pelvis"), _TRUNK_CUTS)
 
 
-def _skirt(outfit: Outfit, bottom_z: float, flare: float, material: str) -> tuple[Mesh, F32]:
+def _skirt(outfit: Outfit, bottom_z: float, flare: float, material: str) -> tuple[Mesh, Floats]:
     """A coat's or skirt's hanging part from the waist to ``bottom_z``; follows the pelvis and both thighs."""
     levels = np.linspace(bottom_z, 0.60, 6)
     rings = []
     for z in levels:
         down = (0.60 - z) / max(0.60 - bottom_z, 1e-3)
-        rings.append(_ring(0.0, 0.0, float(z), 0.068 * outfit.girth * (1 + flare * down), 0.097 * (1 + flare * down), 14))
+        rings.append(
+            _ring(0.0, 0.0, float(z), 0.068 * outfit.girth * (1 + flare * down), 0.097 * (1 + flare * down), 14)
+        )
     mesh = loft(rings, material, is_capped=False)
     v = mesh.vertices
     hang = np.clip((0.56 - v[:, 2]) / 0.30, 0.0, 0.8)
@@ -149,27 +154,58 @@ def _skirt(outfit: Outfit, bottom_z: float, flare: float, material: str) -> tupl
     return mesh, weights
 
 
-def _limbs(outfit: Outfit, side: str) -> list[tuple[Mesh, F32]]:
+def _limbs(outfit: Outfit, side: str) -> list[tuple[Mesh, Floats]]:
     sign = 1.0 if side == "l" else -1.0
     wide = 0.55 + 0.45 * outfit.girth
     leg_rings = []
     for z, depth, width in _LEG:
         ease = outfit.legs_loose if z < 0.5 else 1.0
         cuff = 1.0 + 0.35 * (outfit.legs_loose - 1.0) * (z < 0.09) * 3.0
-        leg_rings.append(_ring(0.004 - 0.03 * (z < 0.3) * (0.3 - z), sign * 0.053, z, depth * wide * ease * cuff, width * wide * ease * cuff, 10, 2.0))
+        leg_rings.append(
+            _ring(
+                0.004 - 0.03 * (z < 0.3) * (0.3 - z),
+                sign * 0.053,
+                z,
+                depth * wide * ease * cuff,
+                width * wide * ease * cuff,
+                10,
+                2.0,
+            )
+        )
     leg = loft(leg_rings, "legs")
     leg_z = leg.vertices[leg.faces].mean(axis=1)[:, 2]
     leg = Mesh(leg.vertices, leg.faces, (leg_z < outfit.shorts_z).astype(np.int32), ("legs", "skin"))
     names = ("pelvis", f"{side}_hip", f"{side}_knee", f"{side}_ankle")
     leg_weights = _chain(leg.vertices[:, 2], names, ((0.545, 0.03), (0.285, 0.035), (0.045, 0.02)))
     shoe_rings = []
-    for x, half, high in ((-0.045, 0.016, 0.030), (-0.030, 0.024, 0.056), (0.010, 0.026, 0.058), (0.050, 0.027, 0.040), (0.085, 0.024, 0.026), (0.104, 0.014, 0.014)):
+    for x, half, high in (
+        (-0.045, 0.016, 0.030),
+        (-0.030, 0.024, 0.056),
+        (0.010, 0.026, 0.058),
+        (0.050, 0.027, 0.040),
+        (0.085, 0.024, 0.026),
+        (0.104, 0.014, 0.014),
+    ):
         ring = _ring(0.0, sign * 0.054, 0.0, high / 2, half, 8)
         shoe_rings.append(np.stack([np.full(8, x), ring[:, 1], ring[:, 0] + high / 2], axis=1).astype(np.float32))
     shoe = loft(shoe_rings, "shoe")
     shoe_weights = np.zeros((len(shoe.vertices), 16), np.float32)
     shoe_weights[:, _AT[f"{side}_ankle"]] = 1.0
-    arm = loft([_ring(-0.004, sign * (0.100 + 0.05 * min(0.82 - z, 0.2) if z < 0.82 else 0.092), z, d * wide * outfit.sleeve_loose, w * wide * outfit.sleeve_loose, 9, 2.0) for z, d, w in _ARM], "top")
+    arm = loft(
+        [
+            _ring(
+                -0.004,
+                sign * (0.100 + 0.05 * min(0.82 - z, 0.2) if z < 0.82 else 0.092),
+                z,
+                d * wide * outfit.sleeve_loose,
+                w * wide * outfit.sleeve_loose,
+                9,
+                2.0,
+            )
+            for z, d, w in _ARM
+        ],
+        "top",
+    )
     arm_z = arm.vertices[arm.faces].mean(axis=1)[:, 2]
     arm = Mesh(arm.vertices, arm.faces, (arm_z < outfit.sleeve_z).astype(np.int32), ("top", "skin"))
     hand = loft([_ring(0.002, sign * 0.116, z, d, w, 7, 2.0) for z, d, w in _HAND], "skin")
@@ -196,7 +232,11 @@ def _head(outfit: Outfit) -> list[Mesh]:
         parts.append(ellipsoid((0.062, 0.050, 0.040), "hat", 6, 12).moved((0.007, 0.0, 0.966)))
         parts.append(ellipsoid((0.042, 0.036, 0.005), "hat", 4, 10).moved((0.075, 0.0, 0.956)))
     elif outfit.head in ("hood", "beanie"):
-        parts.append(ellipsoid((0.062, 0.052, 0.058), "top" if outfit.head == "hood" else "hat", 8, 12).moved((0.000, 0.0, 0.948)))
+        parts.append(
+            ellipsoid((0.062, 0.052, 0.058), "top" if outfit.head == "hood" else "hat", 8, 12).moved(
+                (0.000, 0.0, 0.948)
+            )
+        )
         if outfit.head == "hood":
             parts.append(ellipsoid((0.050, 0.056, 0.060), "top", 8, 12).moved((-0.018, 0.0, 0.895)))
     elif outfit.head == "helmet":
@@ -217,7 +257,7 @@ _CARRY = {
 }  # joint it hangs on, half sizes, centre, in body heights
 
 
-def _carried(outfit: Outfit) -> list[tuple[Mesh, F32]]:
+def _carried(outfit: Outfit) -> list[tuple[Mesh, Floats]]:
     if outfit.carry not in _CARRY:
         return []
     joint, half, centre = _CARRY[outfit.carry]
@@ -227,7 +267,9 @@ def _carried(outfit: Outfit) -> list[tuple[Mesh, F32]]:
     ]
     mesh = loft(rings, "bag").moved(centre)
     if outfit.carry in ("handbag", "suitcase"):
-        strap = loft([_ring(0.0, 0.0, z, 0.010, 0.004, 6, 2.0) for z in (half[2] * 0.9, 0.47 - centre[2])], "bag").moved(centre)
+        strap = loft(
+            [_ring(0.0, 0.0, z, 0.010, 0.004, 6, 2.0) for z in (half[2] * 0.9, 0.47 - centre[2])], "bag"
+        ).moved(centre)
         mesh = join([mesh, strap])
     weights = np.zeros((len(mesh.vertices), 16), np.float32)
     weights[:, _AT[joint]] = 1.0
@@ -246,7 +288,7 @@ def build_body(outfit: Outfit) -> Body:
         weights[:, _AT["head"]] = 1.0
         parts.append((mesh, weights))
     parts += _carried(outfit)
-    height = np.float32(outfit.height_m)
+    height = f32(outfit.height_m)
     whole = join([mesh for mesh, _ in parts])
     scaled = Mesh(whole.vertices * height, whole.faces, whole.material, whole.materials, whole.vertices)
     return Body(scaled, np.concatenate([weights for _, weights in parts]), _REST * height)

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import Floats, f32
 from pipeline.scenes.body import Body, build_body
 from pipeline.scenes.looks import BAG_COLORS, Outfit
 from pipeline.scenes.meshes import Mesh, box, ellipsoid, join, loft, rotation_z, tube, vertex_normals
@@ -22,7 +22,6 @@ from pipeline.scenes.vehicles import build_vehicle
 
 __all__ = ["CARRIED_ID", "MACHINE_ID", "Figure", "Performer"]
 
-F32 = NDArray[np.float32]
 
 CARRIED_ID = 100_000
 MACHINE_ID = 200_000
@@ -32,22 +31,23 @@ MACHINE_ID = 200_000
 class Figure:
     """One drawable: ``vertices``/``normals`` (V, 3) world; rays are traced in local axes after ``turn`` and ``shift``.
 
-    ``low``/``high`` (3,) bound it; ``label`` and ``object_id`` name it in the truth; faces of material ``bag`` on a person are a carried bag of its own.
+    ``low``/``high`` (3,) bound it; ``label`` and ``object_id`` name it in the truth; faces of material ``bag`` on a
+    person are a carried bag, an object of its own.
     """
 
     object_id: int
     label: str
     mesh: Mesh
-    vertices: F32
-    normals: F32
+    vertices: Floats
+    normals: Floats
     tracer: RayScene
-    turn: F32
-    shift: F32
+    turn: Floats
+    shift: Floats
     outfit: Outfit | None
-    low: F32
-    high: F32
+    low: Floats
+    high: Floats
 
-    def local_rays(self, origins: F32, directions: F32) -> tuple[F32, F32]:
+    def local_rays(self, origins: Floats, directions: Floats) -> tuple[Floats, Floats]:
         """World rays in the tracer's axes."""
         return (origins - self.shift) @ self.turn, directions @ self.turn
 
@@ -58,7 +58,7 @@ class Performer:
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
         self._bodies: dict[bool, Body] = {}
-        self._rigid: dict[str, tuple[Mesh, F32, RayScene]] = {}
+        self._rigid: dict[str, tuple[Mesh, Floats, RayScene]] = {}
 
     def figures(self, state: State, at_s: float) -> list[Figure]:
         """The actor's figures at media time ``at_s``."""
@@ -98,16 +98,20 @@ class Performer:
             self._bodies[is_carrying] = build_body(outfit)
         return self._bodies[is_carrying]
 
-    def _posed(self, body: Body, vertices: F32, state: State, object_id: int, label: str) -> Figure:
+    def _posed(self, body: Body, vertices: Floats, state: State, object_id: int, label: str) -> Figure:
         return self._bent(body.mesh, vertices, state, object_id, label, self.actor.outfit)
 
-    def _bent(self, mesh: Mesh, vertices: F32, state: State, object_id: int, label: str, outfit: Outfit | None) -> Figure:
+    def _bent(
+        self, mesh: Mesh, vertices: Floats, state: State, object_id: int, label: str, outfit: Outfit | None
+    ) -> Figure:
         turn = rotation_z(math.degrees(state.heading))
-        world = (vertices @ turn.T + np.float32([*state.at_xy, state.lift_m])).astype(np.float32)
+        world = (vertices @ turn.T + f32((state.at_xy[0], state.at_xy[1], state.lift_m))).astype(np.float32)
         normals = vertex_normals(world, mesh.faces)
         tracer = RayScene(world, mesh.faces)
         still, origin = np.eye(3, dtype=np.float32), np.zeros(3, np.float32)
-        return Figure(object_id, label, mesh, world, normals, tracer, still, origin, outfit, world.min(axis=0), world.max(axis=0))
+        return Figure(
+            object_id, label, mesh, world, normals, tracer, still, origin, outfit, world.min(axis=0), world.max(axis=0)
+        )
 
     def _moved(self, kind: str, state: State, object_id: int, label: str) -> Figure:
         if kind not in self._rigid:
@@ -115,10 +119,12 @@ class Performer:
             self._rigid[kind] = (mesh, mesh.normals(), RayScene(mesh.vertices, mesh.faces))
         mesh, normals, tracer = self._rigid[kind]
         turn = rotation_z(math.degrees(state.heading))
-        shift = np.float32([*state.at_xy, state.lift_m])
+        shift = f32((state.at_xy[0], state.at_xy[1], state.lift_m))
         world = (mesh.vertices @ turn.T + shift).astype(np.float32)
         turned = (normals @ turn.T).astype(np.float32)
-        return Figure(object_id, label, mesh, world, turned, tracer, turn, shift, None, world.min(axis=0), world.max(axis=0))
+        return Figure(
+            object_id, label, mesh, world, turned, tracer, turn, shift, None, world.min(axis=0), world.max(axis=0)
+        )
 
 
 def _bag(actor: Actor) -> Mesh:
@@ -148,7 +154,9 @@ def _bag(actor: Actor) -> Mesh:
 
 def _dog(phase: float, speed_m_s: float, at_s: float, color: str) -> Mesh:
     """A medium-sized dog, legs swinging in a trot."""
-    fur = {"white": "flat:beige", "silver": "flat:beige", "black": "flat:black", "grey": "flat:grey"}.get(color, "flat:brown")
+    fur = {"white": "flat:beige", "silver": "flat:beige", "black": "flat:black", "grey": "flat:grey"}.get(
+        color, "flat:brown"
+    )
     swing = 0.55 * min(speed_m_s / 1.5, 1.0)
     parts = [
         ellipsoid((0.20, 0.105, 0.125), fur, 9, 12).moved((0.14, 0.0, 0.48)),
@@ -166,10 +174,14 @@ def _dog(phase: float, speed_m_s: float, at_s: float, color: str) -> Mesh:
         lift = max(0.0, math.cos(2 * math.pi * (phase + shift))) * swing * 0.10
         knee = (x + 0.20 * math.sin(turn), y, 0.25)
         foot = (x + 0.42 * math.sin(turn) - 0.02, y, 0.03 + lift)
-        parts += [tube((x, y, 0.46), knee, 0.046, fur), tube(knee, foot, 0.029, fur), ellipsoid((0.045, 0.03, 0.024), fur, 5, 8).moved((foot[0] + 0.02, y, foot[2]))]
+        parts += [
+            tube((x, y, 0.46), knee, 0.046, fur),
+            tube(knee, foot, 0.029, fur),
+            ellipsoid((0.045, 0.03, 0.024), fur, 5, 8).moved((foot[0] + 0.02, y, foot[2])),
+        ]
     return join(parts)
 
 
-def _pitch(angle: float) -> F32:
+def _pitch(angle: float) -> Floats:
     c, s = math.cos(angle), math.sin(angle)
-    return np.float32([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    return f32([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])

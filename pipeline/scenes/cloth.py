@@ -7,22 +7,20 @@ Out: linear reflectance (N, 3) and a height field for folds. Next file: ``draw.p
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import Floats, f32
 from pipeline.scenes.looks import CLOTHES, Outfit, linear
 from pipeline.scenes.noise import fractal_3d, sample_3d
 
 __all__ = ["cloth_albedo", "fold_normals"]
 
-F32 = NDArray[np.float32]
 
-
-def _noise(rest: F32, period: float, seed: int) -> F32:
-    shift = np.float32([(seed % 97) * 0.013, (seed % 89) * 0.017, (seed % 83) * 0.019])
+def _noise(rest: Floats, period: float, seed: int) -> Floats:
+    shift = f32([(seed % 97) * 0.013, (seed % 89) * 0.017, (seed % 83) * 0.019])
     return sample_3d(fractal_3d(5), rest + shift, period)
 
 
-def _top(rest: F32, outfit: Outfit) -> F32:
+def _top(rest: Floats, outfit: Outfit) -> Floats:
     base = linear(CLOTHES[outfit.top_color])
     color = np.broadcast_to(base, rest.shape).copy()
     x, y, z = rest[:, 0], rest[:, 1], rest[:, 2]
@@ -37,9 +35,11 @@ def _top(rest: F32, outfit: Outfit) -> F32:
     if outfit.top_style == "hoodie":
         color[is_trunk & is_front & (np.abs(z - 0.57) < 0.03) & (np.abs(y) < 0.06)] *= 0.82
     if outfit.top_style == "vest":
-        lime = np.float32([0.52, 0.66, 0.06])
+        lime = f32([0.52, 0.66, 0.06])
         color[is_trunk] = lime
-        band = is_trunk & ((np.abs(z - 0.60) < 0.012) | (np.abs(z - 0.68) < 0.012) | ((np.abs(np.abs(y) - 0.062) < 0.012) & (z > 0.68)))
+        band = is_trunk & (
+            (np.abs(z - 0.60) < 0.012) | (np.abs(z - 0.68) < 0.012) | ((np.abs(np.abs(y) - 0.062) < 0.012) & (z > 0.68))
+        )
         color[band] = (0.66, 0.67, 0.66)
     elif outfit.pattern == 0 and outfit.top_style in ("tshirt", "shirt"):
         color[np.mod(z, 0.034) < 0.014] *= 0.55
@@ -54,7 +54,7 @@ def _top(rest: F32, outfit: Outfit) -> F32:
     return color
 
 
-def _legs(rest: F32, outfit: Outfit) -> F32:
+def _legs(rest: Floats, outfit: Outfit) -> Floats:
     color = np.broadcast_to(linear(CLOTHES[outfit.legs_color]), rest.shape).copy()
     z = rest[:, 2]
     if outfit.legs_style == "jeans":
@@ -65,13 +65,13 @@ def _legs(rest: F32, outfit: Outfit) -> F32:
     return color
 
 
-def _head(rest: F32, outfit: Outfit) -> F32:
+def _head(rest: Floats, outfit: Outfit) -> Floats:
     color = np.broadcast_to(linear(outfit.skin), rest.shape).copy()
     x, y, z = rest[:, 0], rest[:, 1], rest[:, 2]
     is_face = x > 0.025
     color[is_face & (np.abs(z - 0.938) < 0.0075) & (np.abs(np.abs(y) - 0.019) < 0.011)] *= 0.28
     color[is_face & (np.abs(z - 0.952) < 0.004) & (np.abs(np.abs(y) - 0.020) < 0.014)] *= 0.45
-    color[is_face & (np.abs(z - 0.893) < 0.0045) & (np.abs(y) < 0.017)] *= np.float32([0.72, 0.5, 0.5])
+    color[is_face & (np.abs(z - 0.893) < 0.0045) & (np.abs(y) < 0.017)] *= f32([0.72, 0.5, 0.5])
     if outfit.pattern == 4 and outfit.hair_length < 2:
         color[is_face & (z < 0.905)] *= 0.5  # beard
     if outfit.hair_length > 0:
@@ -79,7 +79,7 @@ def _head(rest: F32, outfit: Outfit) -> F32:
     return color
 
 
-def cloth_albedo(material: str, rest: F32, outfit: Outfit, *, is_infrared: bool = False) -> F32:
+def cloth_albedo(material: str, rest: Floats, outfit: Outfit, *, is_infrared: bool = False) -> Floats:
     """Linear reflectance (N, 3); ``rest`` (N, 3) in body heights, x forward.
 
     Most dyes reflect near infrared, so ``is_infrared`` lifts dark clothes and evens out colours.
@@ -93,7 +93,10 @@ def cloth_albedo(material: str, rest: F32, outfit: Outfit, *, is_infrared: bool 
     elif material == "skin":
         color = np.broadcast_to(linear(outfit.skin), rest.shape).copy()
     elif material == "hair":
-        color = np.broadcast_to(linear(outfit.hair), rest.shape) * (1.0 + 0.35 * _noise(rest * (1, 1, 0.2), 0.05, outfit.seed))[:, None]
+        color = (
+            np.broadcast_to(linear(outfit.hair), rest.shape)
+            * (1.0 + 0.35 * _noise(rest * (1, 1, 0.2), 0.05, outfit.seed))[:, None]
+        )
     elif material == "bag":
         color = np.broadcast_to(linear(CLOTHES[outfit.bag_color]), rest.shape).copy()
         color[np.mod(rest[:, 2], 0.07) < 0.004] *= 0.5
@@ -104,16 +107,18 @@ def cloth_albedo(material: str, rest: F32, outfit: Outfit, *, is_infrared: bool 
             color[rest[:, 2] < 0.008] = 0.22 if outfit.shoe_color in ("white", "grey") else 0.03
     grain = 1.0 + 0.05 * _noise(rest, 0.08, outfit.seed)
     if is_infrared:
-        color = 0.45 * color.mean(axis=1, keepdims=True) + (0.05 if material == "shoe" else 0.03 + 0.018 * (outfit.seed % 9))
+        color = 0.45 * color.mean(axis=1, keepdims=True) + (
+            0.05 if material == "shoe" else 0.03 + 0.018 * (outfit.seed % 9)
+        )
     return np.clip(color * grain[:, None], 0.006, 0.9).astype(np.float32)
 
 
-def fold_normals(material: str, rest: F32, normals: F32, outfit: Outfit, world_turn: F32) -> F32:
+def fold_normals(material: str, rest: Floats, normals: Floats, outfit: Outfit, world_turn: Floats) -> Floats:
     """``normals`` (N, 3) tilted by cloth folds: strong on loose clothes, none on skin and hair."""
     depth = {"top": 0.16, "legs": 0.15, "bag": 0.05}.get(material, 0.0)
     if depth == 0.0:
         return normals
-    stretched = rest * np.float32([1.0, 1.0, 1.5])
-    tilt = np.stack([_noise(stretched + np.float32(0.31 * axis), 0.34, outfit.seed + 7 * axis) for axis in range(3)], axis=1)
+    stretched = rest * f32([1.0, 1.0, 1.5])
+    tilt = np.stack([_noise(stretched + f32(0.31 * axis), 0.34, outfit.seed + 7 * axis) for axis in range(3)], axis=1)
     out = normals + depth * (tilt @ world_turn.T)
-    return (out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    return f32(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6))

@@ -7,6 +7,7 @@ camera_moved. Sampled at 10 Hz. Next file: ``pipeline/scenes/truth.py``.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -70,23 +71,11 @@ def _zone_events(zone: Zone, actors: Sequence[Actor], samples: Samples) -> list[
     people_at: dict[float, list[tuple[int, tuple[float, float]]]] = {}
     for actor in actors:
         inside = [(t, s) for t, s in samples[actor.id] if is_inside(zone.points_m, s.at_xy)]
-        if not inside:
-            continue
-        times = [t for t, _ in inside]
+        for kind, from_s, to_s in _visits(zone, actor, inside):
+            out.append(TruthEvent(kind, from_s, to_s, (actor.id,), zone.name))
         if actor.kind == "person":
             for t, state in inside:
                 people_at.setdefault(t, []).append((actor.id, state.at_xy))
-            if zone.role == "restricted":
-                out += [TruthEvent("intrusion", a, b, (actor.id,), zone.name) for a, b in _spans(times, 1.0)]
-            if zone.loiter_s > 0:
-                for a, b in _spans(times, 1.0):
-                    if b - a > zone.loiter_s:
-                        out.append(TruthEvent("loitering", a + zone.loiter_s, b, (actor.id,), zone.name))
-        if zone.role == "walkway" and actor.kind in VEHICLES:
-            out += [TruthEvent("vehicle_on_walkway", a, b, (actor.id,), zone.name) for a, b in _spans(times, 1.0)]
-        if zone.role == "one_way" and actor.kind in (*VEHICLES, "bicycle"):
-            wrong = [t for t, s in inside if s.speed_m_s > 0.5 and _turn(s.heading, math.radians(zone.direction_deg)) > 2.0]
-            out += [TruthEvent("wrong_way", a, b, (actor.id,), zone.name) for a, b in _spans(wrong, 1.0) if b - a > 0.5]
     if zone.crowd_n > 0:
         groups = {t: _densest(people) for t, people in people_at.items()}
         full = sorted(t for t, ids in groups.items() if len(ids) >= zone.crowd_n)
@@ -94,6 +83,24 @@ def _zone_events(zone: Zone, actors: Sequence[Actor], samples: Samples) -> list[
             ids = sorted(set().union(*(groups[t] for t in full if a <= t <= b)))
             if b - a > 1.0:
                 out.append(TruthEvent("crowd", a, b, tuple(ids), zone.name))
+    return out
+
+
+def _visits(zone: Zone, actor: Actor, inside: Sequence[tuple[float, State]]) -> list[tuple[str, float, float]]:
+    """What one actor's time inside a zone amounts to: (kind, from, to)."""
+    stays = _spans((t for t, _ in inside), 1.0)
+    out: list[tuple[str, float, float]] = []
+    if actor.kind == "person":
+        if zone.role == "restricted":
+            out += [("intrusion", a, b) for a, b in stays]
+        if zone.loiter_s > 0:
+            out += [("loitering", a + zone.loiter_s, b) for a, b in stays if b - a > zone.loiter_s]
+    if zone.role == "walkway" and actor.kind in VEHICLES:
+        out += [("vehicle_on_walkway", a, b) for a, b in stays]
+    if zone.role == "one_way" and actor.kind in (*VEHICLES, "bicycle"):
+        way = math.radians(zone.direction_deg)
+        against = (t for t, s in inside if s.speed_m_s > 0.5 and _turn(s.heading, way) > 2.0)
+        out += [("wrong_way", a, b) for a, b in _spans(against, 1.0) if b - a > 0.5]
     return out
 
 
@@ -149,7 +156,11 @@ def _left_bags(actors: Sequence[Actor], samples: Samples) -> list[TruthEvent]:
             holder = owner.get(round(t, 3))
             if holder is None or math.dist(holder.at_xy, state.at_xy) > _LEFT_ALONE_M:
                 alone.append(t)
-        out += [TruthEvent("abandoned_bag", a, b, (bag.id, by_name[bag.owner].id)) for a, b in _spans(alone, 1.0) if b - a > 1.0]
+        out += [
+            TruthEvent("abandoned_bag", a, b, (bag.id, by_name[bag.owner].id))
+            for a, b in _spans(alone, 1.0)
+            if b - a > 1.0
+        ]
     return out
 
 
@@ -173,11 +184,14 @@ def _crossings(gate: Gate, actor: Actor, samples: Samples) -> list[tuple[float, 
 
 def _tailgating(gate: Gate, actors: Sequence[Actor], samples: Samples) -> list[TruthEvent]:
     passes = sorted(
-        (t, side, actor.id) for actor in actors if actor.kind == "person" for t, side in _crossings(gate, actor, samples)
+        (t, side, actor.id)
+        for actor in actors
+        if actor.kind == "person"
+        for t, side in _crossings(gate, actor, samples)
     )
     return [
         TruthEvent("tailgating", first[0], second[0], (first[2], second[2]), gate.name)
-        for first, second in zip(passes, passes[1:], strict=False)
+        for first, second in itertools.pairwise(passes)
         if first[1] == second[1] and first[2] != second[2] and second[0] - first[0] < gate.min_gap_s
     ]
 

@@ -10,15 +10,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import Floats, f32
 from pipeline.scenes.model import Camera, Light
 from pipeline.scenes.noise import fractal_2d, sample_2d
 from pipeline.scenes.pieces import Lamp
 
 __all__ = ["Rig", "build_rig", "lamp_light", "sky_radiance"]
-
-F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,11 +24,11 @@ class Rig:
     """All the light there is. ``sun_to`` points to the sun (None: no sun); ``lamps`` are those that are on."""
 
     mode: str
-    sun_to: F32 | None
-    sun_rgb: F32
+    sun_to: Floats | None
+    sun_rgb: Floats
     sun_disc: float
-    sky_rgb: F32
-    bounce_rgb: F32
+    sky_rgb: Floats
+    bounce_rgb: Floats
     lamps: tuple[Lamp, ...]
     camera_lamp: int
     occlusion_reach_m: float
@@ -64,11 +62,11 @@ _BOUNCE = {
 def build_rig(light: Light, camera: Camera, lamps: tuple[Lamp, ...]) -> Rig:
     """The lights that are on under ``light``."""
     azimuth, elevation = math.radians(light.sun_azimuth_deg), math.radians(light.sun_elevation_deg)
-    towards = np.float32([
+    towards = f32([
         math.cos(azimuth) * math.cos(elevation), math.sin(azimuth) * math.cos(elevation), math.sin(elevation)
     ])  # fmt: skip
     warmth = max(0.0, 1.0 - light.sun_elevation_deg / 35.0)
-    sun = np.float32([4.0, 3.7 - 0.7 * warmth, 3.25 - 1.5 * warmth]) * (0.35 + 0.65 * min(light.sun_elevation_deg / 30.0, 1.0))
+    sun = f32([4.0, 3.7 - 0.7 * warmth, 3.25 - 1.5 * warmth]) * (0.35 + 0.65 * min(light.sun_elevation_deg / 30.0, 1.0))
     is_lit = light.mode in ("dusk", "night", "indoor")
     on = lamps if is_lit else ()
     camera_lamp = -1
@@ -81,8 +79,8 @@ def build_rig(light: Light, camera: Camera, lamps: tuple[Lamp, ...]) -> Rig:
         sun_to=towards if light.mode == "day" else None,
         sun_rgb=(sun * (1.0 - 0.5 * light.fog)).astype(np.float32),
         sun_disc=0.018,
-        sky_rgb=np.float32(_SKY[light.mode]),
-        bounce_rgb=np.float32(_BOUNCE[light.mode]),
+        sky_rgb=f32(_SKY[light.mode]),
+        bounce_rgb=f32(_BOUNCE[light.mode]),
         lamps=on,
         camera_lamp=camera_lamp,
         occlusion_reach_m=2.2 if light.mode == "indoor" else 4.5,
@@ -91,17 +89,17 @@ def build_rig(light: Light, camera: Camera, lamps: tuple[Lamp, ...]) -> Rig:
     )
 
 
-def sky_radiance(rig: Rig, directions: F32, is_sharp: bool = True) -> F32:
+def sky_radiance(rig: Rig, directions: Floats, is_sharp: bool = True) -> Floats:
     """Linear sky colour (N, 3) seen along unit ``directions`` (N, 3); clouds only when ``is_sharp``."""
     up = np.clip(directions[:, 2], 0.0, 1.0)[:, None]
     haze = np.exp(-up * 4.5)
     base = rig.sky_rgb
     if rig.mode == "day":
-        colour = base * 1.5 * (1 - haze) + np.float32([2.1, 2.2, 2.3]) * haze
+        colour = base * 1.5 * (1 - haze) + f32([2.1, 2.2, 2.3]) * haze
     elif rig.mode == "overcast":
         colour = base * (1.35 + 0.25 * haze)
     elif rig.mode == "dusk":
-        colour = base * 1.4 * (1 - haze) + np.float32([0.48, 0.30, 0.24]) * haze
+        colour = base * 1.4 * (1 - haze) + f32([0.48, 0.30, 0.24]) * haze
     elif rig.mode == "indoor":
         colour = np.broadcast_to(base, directions.shape) * 1.2
     else:
@@ -113,7 +111,7 @@ def sky_radiance(rig: Rig, directions: F32, is_sharp: bool = True) -> F32:
     return np.asarray(colour, np.float32)
 
 
-def lamp_light(rig: Rig, index: int, points: F32, normals: F32, at_m: F32) -> tuple[F32, F32, F32]:
+def lamp_light(rig: Rig, index: int, points: Floats, normals: Floats, at_m: Floats) -> tuple[Floats, Floats, Floats]:
     """What lamp ``index``, taken to sit at ``at_m`` (N, 3) or (3,), adds at ``points`` with ``normals`` (N, 3).
 
     Returns radiance for a white surface (N, 3), unit directions to the lamp (N, 3) and distances (N,).
@@ -125,7 +123,13 @@ def lamp_light(rig: Rig, index: int, points: F32, normals: F32, at_m: F32) -> tu
     facing = np.clip((towards * normals).sum(axis=1), 0.0, 1.0)
     down = np.clip(towards[:, 2], 0.0, 1.0) ** lamp.spread if lamp.spread > 0 else 1.0
     if index == rig.camera_lamp:
-        reach = lamp.power * 0.12 / np.maximum(distance, 1.5) * np.exp(-((distance / 28.0) ** 2))  # a beam aimed far: it falls off slower near by
+        reach = (
+            lamp.power * 0.12 / np.maximum(distance, 1.5) * np.exp(-((distance / 28.0) ** 2))
+        )  # a beam aimed far: it falls off slower near by
     else:
         reach = lamp.power / np.maximum(distance, 0.35) ** 2
-    return (reach * facing * down)[:, None] * np.float32(lamp.color), towards.astype(np.float32), distance.astype(np.float32)
+    return (
+        (reach * facing * down)[:, None] * f32(lamp.color),
+        towards.astype(np.float32),
+        distance.astype(np.float32),
+    )

@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import Floats, f32
 from pipeline.scenes.model import Look
 
 __all__ = ["BAG_COLORS", "CLOTHES", "PAINTS", "Outfit", "linear", "outfit_of"]
 
-F32 = NDArray[np.float32]
 
 # sRGB, 0..255
 CLOTHES: dict[str, tuple[int, int, int]] = {
@@ -47,7 +46,13 @@ PAINTS: dict[str, tuple[int, int, int]] = {
 }
 BAG_COLORS: tuple[str, ...] = ("black", "navy", "grey", "brown", "red", "green", "blue")
 _SKIN = ((232, 190, 164), (214, 166, 136), (186, 134, 104), (142, 96, 70), (92, 60, 44))
-_HAIR = {"black": (22, 20, 19), "brown": (62, 44, 32), "blond": (164, 132, 84), "grey": (136, 134, 130), "red": (112, 56, 30)}
+_HAIR = {
+    "black": (22, 20, 19),
+    "brown": (62, 44, 32),
+    "blond": (164, 132, 84),
+    "grey": (136, 134, 130),
+    "red": (112, 56, 30),
+}
 _TOP_STYLES = ("tshirt", "shirt", "jacket", "hoodie", "coat", "jacket", "shirt", "tshirt")
 _LEG_STYLES = ("trousers", "jeans", "trousers", "jeans", "shorts", "skirt")
 
@@ -76,12 +81,16 @@ class Outfit:
     @property
     def top_loose(self) -> float:
         """How much wider than the body the top hangs."""
-        return {"tshirt": 1.05, "shirt": 1.07, "jacket": 1.18, "hoodie": 1.15, "coat": 1.20, "vest": 1.16}.get(self.top_style, 1.08)
+        return {"tshirt": 1.05, "shirt": 1.07, "jacket": 1.18, "hoodie": 1.15, "coat": 1.20, "vest": 1.16}.get(
+            self.top_style, 1.08
+        )
 
     @property
     def sleeve_loose(self) -> float:
         """How much wider than the arm the sleeve hangs."""
-        return {"tshirt": 1.08, "shirt": 1.15, "jacket": 1.38, "hoodie": 1.34, "coat": 1.42, "vest": 1.22}.get(self.top_style, 1.1)
+        return {"tshirt": 1.08, "shirt": 1.15, "jacket": 1.38, "hoodie": 1.34, "coat": 1.42, "vest": 1.22}.get(
+            self.top_style, 1.1
+        )
 
     @property
     def sleeve_z(self) -> float:
@@ -106,18 +115,22 @@ class Outfit:
         return 0.27 if self.legs_style == "shorts" else 0.0
 
 
-def linear(srgb: tuple[int, int, int]) -> F32:
+def linear(srgb: tuple[int, int, int]) -> Floats:
     """Linear reflectance (3,) of an 8-bit sRGB colour."""
-    return (np.asarray(srgb, np.float32) / 255.0) ** np.float32(2.2)
+    return (np.asarray(srgb, np.float32) / 255.0) ** f32(2.2)
 
 
 def outfit_of(look: Look, seed: int, *, is_cold: bool = False) -> Outfit:
     """All the choices ``look`` leaves open, drawn from ``seed``; ``is_cold`` prefers coats and long trousers."""
     rng = np.random.default_rng(seed)
     words = tuple(CLOTHES)
-    usual = np.float32([5, 3, 2, 3, 2, 1.2, 1, 1, 1, 1, 0.4, 0.4, 0.4, 0.5])
+    usual = f32([5, 3, 2, 3, 2, 1.2, 1, 1, 1, 1, 0.4, 0.4, 0.4, 0.5])
     top = look.top or str(rng.choice(words, p=usual / usual.sum()))
-    legs = look.legs or str(rng.choice(("black", "navy", "grey", "blue", "beige", "olive", "brown"), p=(0.28, 0.22, 0.14, 0.18, 0.1, 0.04, 0.04)))
+    legs = look.legs or str(
+        rng.choice(
+            ("black", "navy", "grey", "blue", "beige", "olive", "brown"), p=(0.28, 0.22, 0.14, 0.18, 0.1, 0.04, 0.04)
+        )
+    )
     styles = ("jacket", "coat", "hoodie", "jacket") if is_cold else _TOP_STYLES
     top_style = look.top_style or str(rng.choice(styles))
     legs_style = look.legs_style or str(rng.choice(_LEG_STYLES[:4] if is_cold else _LEG_STYLES))

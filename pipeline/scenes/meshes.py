@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pipeline.scenes.arrays import Floats, Ints, f32, i32
 
 __all__ = ["Mesh", "box", "ellipsoid", "join", "loft", "quad", "rotation_z", "tube", "vertex_normals"]
 
-F32 = NDArray[np.float32]
+Corner = Sequence[float] | Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -24,11 +25,11 @@ class Mesh:
     ``rest`` (V, 3) are the coordinates that textures stick to: those of the shape when it was made, wherever it moved.
     """
 
-    vertices: F32
-    faces: NDArray[np.int32]
-    material: NDArray[np.int32]
+    vertices: Floats
+    faces: Ints
+    material: Ints
     materials: tuple[str, ...]
-    rest: F32 | None = None
+    rest: Floats | None = None
 
     def __post_init__(self) -> None:
         if len(self.faces) != len(self.material):
@@ -39,21 +40,26 @@ class Mesh:
     def __repr__(self) -> str:
         return f"Mesh(vertices={len(self.vertices)}, faces={len(self.faces)}, materials={self.materials})"
 
+    @property
+    def texture(self) -> Floats:
+        """``rest``, never None."""
+        return self.vertices if self.rest is None else self.rest
+
     def moved(self, at_m: Sequence[float] = (0.0, 0.0, 0.0), yaw_deg: float = 0.0, scale: float = 1.0) -> Mesh:
         """A copy scaled, turned about z, then shifted."""
-        turned = (self.vertices * np.float32(scale)) @ rotation_z(yaw_deg).T
+        turned = (self.vertices * f32(scale)) @ rotation_z(yaw_deg).T
         return replace(self, vertices=(turned + np.asarray(at_m, np.float32)).astype(np.float32))
 
-    def transformed(self, matrix: F32, at_m: Sequence[float] = (0.0, 0.0, 0.0)) -> Mesh:
+    def transformed(self, matrix: Floats, at_m: Sequence[float] = (0.0, 0.0, 0.0)) -> Mesh:
         """A copy with ``matrix`` (3, 3) applied, then shifted."""
         return replace(self, vertices=(self.vertices @ matrix.T + np.asarray(at_m, np.float32)).astype(np.float32))
 
-    def normals(self) -> F32:
+    def normals(self) -> Floats:
         """Smooth unit normals (V, 3): the area-weighted mean of the adjoining faces."""
         return vertex_normals(self.vertices, self.faces)
 
 
-def vertex_normals(vertices: F32, faces: NDArray[np.int32]) -> F32:
+def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
     """Area-weighted smooth normals (V, 3) of ``vertices`` under ``faces``."""
     corner = vertices[faces]
     face_normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
@@ -63,13 +69,13 @@ def vertex_normals(vertices: F32, faces: NDArray[np.int32]) -> F32:
         [np.bincount(index, weights=np.tile(face_normal[:, axis], 3), minlength=n) for axis in range(3)], axis=1
     )
     length = np.linalg.norm(total, axis=1, keepdims=True)
-    return (total / np.maximum(length, 1e-12)).astype(np.float32)
+    return f32(total / np.maximum(length, 1e-12))
 
 
-def rotation_z(yaw_deg: float) -> F32:
+def rotation_z(yaw_deg: float) -> Floats:
     """The (3, 3) rotation about the vertical axis."""
     c, s = math.cos(math.radians(yaw_deg)), math.sin(math.radians(yaw_deg))
-    return np.float32([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    return f32([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def join(meshes: Sequence[Mesh]) -> Mesh:
@@ -79,7 +85,7 @@ def join(meshes: Sequence[Mesh]) -> Mesh:
     vertices, faces, material, rest, offset = [], [], [], [], 0
     for mesh in meshes:
         vertices.append(mesh.vertices)
-        rest.append(mesh.rest)
+        rest.append(mesh.texture)
         faces.append(mesh.faces + offset)
         material.append(np.array([index[name] for name in mesh.materials], np.int32)[mesh.material])
         offset += len(mesh.vertices)
@@ -94,22 +100,24 @@ def join(meshes: Sequence[Mesh]) -> Mesh:
     )
 
 
-def quad(a: Sequence[float], b: Sequence[float], c: Sequence[float], d: Sequence[float], material: str) -> Mesh:
+def quad(a: Corner, b: Corner, c: Corner, d: Corner, material: str) -> Mesh:
     """Two triangles over the corners in order (counter-clockwise seen from the front)."""
-    faces = np.int32([[0, 1, 2], [0, 2, 3]])
-    return Mesh(np.float32([a, b, c, d]), faces, np.zeros(2, np.int32), (material,))
+    faces = i32([[0, 1, 2], [0, 2, 3]])
+    return Mesh(np.stack([f32(a), f32(b), f32(c), f32(d)]), faces, np.zeros(2, np.int32), (material,))
 
 
 def box(size_m: Sequence[float], material: str, top: str | None = None) -> Mesh:
     """A box standing on z = 0, centred on x = y = 0; ``top`` names the material of its upper face."""
     x, y, z = size_m[0] / 2, size_m[1] / 2, size_m[2]
-    v = np.float32([[sx * x, sy * y, h] for h in (0.0, z) for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
+    v = f32([[sx * x, sy * y, h] for h in (0.0, z) for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1))])
     sides = ((0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7), (4, 5, 6, 7), (3, 2, 1, 0))
-    parts = [quad(*(v[i].tolist() for i in side), top or material if i == 4 else material) for i, side in enumerate(sides)]
+    parts = [
+        quad(v[a], v[b], v[c], v[d], (top or material) if i == 4 else material) for i, (a, b, c, d) in enumerate(sides)
+    ]
     return join(parts)
 
 
-def loft(rings: Sequence[F32], material: str, is_capped: bool = True) -> Mesh:
+def loft(rings: Sequence[Floats], material: str, is_capped: bool = True) -> Mesh:
     """A skin over closed ``rings``, each (K, 3) with the same K; ends closed by fans when ``is_capped``."""
     k, n = len(rings[0]), len(rings)
     vertices = np.concatenate(rings).astype(np.float32)

@@ -96,8 +96,8 @@ class Prop:
 class Zone:
     """A polygon on the ground. ``role`` says which rules the truth applies to it.
 
-    ``restricted``: a person inside is an intrusion. ``walkway``: a vehicle inside is an event. ``one_way``: a vehicle or
-    bicycle travelling against ``direction_deg`` is an event. ``loiter_s``: longest usual stay; ``crowd_n``: people
+    ``restricted``: a person inside is an intrusion. ``walkway``: a vehicle inside is an event. ``one_way``: a vehicle
+    or bicycle travelling against ``direction_deg`` is an event. ``loiter_s``: longest usual stay; ``crowd_n``: people
     within 3.5 m of each other that make a crowd; 0 for no limit.
     """
 
@@ -124,7 +124,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How an actor looks; anything left empty is drawn from the seed. Colours are words (``pipeline/scenes/looks.py``)."""
+    """How an actor looks; anything left empty is drawn from the seed. Colours are words of ``looks.py``."""
 
     top: str = ""
     top_style: str = ""
@@ -140,7 +140,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing an actor does. ``points_m`` for ``go``/``climb``; ``seconds`` for what lasts; ``style`` for ``fall``."""
+    """One thing an actor does: ``points_m`` for ``go``/``climb``, ``seconds`` for what lasts, ``style`` of a fall."""
 
     verb: Verb
     points_m: tuple[Point, ...] = ()
@@ -166,7 +166,10 @@ class ActorSpec:
         _require(len(self.steps) > 0, f"actor {self.name}: steps", "at least one step", "none")
         first = self.steps[0]
         _require(
-            first.verb == "go" and len(first.points_m) >= 1, f"actor {self.name}: first step", "go: [[x, y], …]", first.verb
+            first.verb == "go" and len(first.points_m) >= 1,
+            f"actor {self.name}: first step",
+            "go: [[x, y], …]",
+            first.verb,
         )
 
 
@@ -193,7 +196,10 @@ class Traffic:
         _require(self.kind in KINDS, "traffic: kind", "|".join(KINDS), self.kind)
         _require(0.0 <= self.per_minute <= 120.0, "traffic: per_minute", "0..120", self.per_minute)
         _require(
-            len(self.routes_m) > 0 and all(len(r) > 1 for r in self.routes_m), "traffic: routes_m", "routes of 2+ points", ""
+            len(self.routes_m) > 0 and all(len(r) > 1 for r in self.routes_m),
+            "traffic: routes_m",
+            "routes of 2+ points",
+            "",
         )
         _require(0.05 < self.speed_m_s[0] <= self.speed_m_s[1], "traffic: speed_m_s", "[low, high]", self.speed_m_s)
 
@@ -218,7 +224,7 @@ class Encode:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything about one recording. ``family`` names the camera it shares with other scenes; ``is_usual`` a normal day."""
+    """Everything about one recording. ``family`` names the camera several scenes share; ``is_usual``: a normal day."""
 
     name: str
     title: str
@@ -243,7 +249,9 @@ class Scene:
         _require(0.1 <= self.seconds <= 86400.0, "seconds", "0.1..86400", self.seconds)
         _require(1 <= self.fps <= 60, "fps", "1..60", self.fps)
         w, h = self.size_wh
-        _require(w % 2 == 0 and h % 2 == 0 and 160 <= w <= 1920 and 90 <= h <= 1080, "size_wh", "even, <= 1920x1080", (w, h))
+        _require(
+            w % 2 == 0 and h % 2 == 0 and 160 <= w <= 1920 and 90 <= h <= 1080, "size_wh", "even, <= 1920x1080", (w, h)
+        )
         names = [actor.name for actor in self.actors]
         _require(len(set(names)) == len(names), "actors", "unique names", names)
         self.started_at()

@@ -12,11 +12,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pipeline.scenes.arrays import Floats, f32
 
 __all__ = ["JOINTS", "PARENTS", "Pose", "blend", "pose_of", "riding_pose"]
 
-F32 = NDArray[np.float32]
 
 JOINTS: tuple[str, ...] = (
     "pelvis", "spine", "chest", "head",
@@ -46,12 +46,12 @@ class Pose:
     With ``seat_m`` the pelvis is held at that height instead (somebody rides).
     """
 
-    angles: F32
+    angles: Floats
     lift_m: float = 0.0
     seat_m: float | None = None
 
 
-def _stand(at_s: float, seed: int) -> F32:
+def _stand(at_s: float, seed: int) -> Floats:
     """Quiet standing: slow sway, a look around, arms hanging."""
     a = np.zeros((16, 3), np.float32)
     sway = math.sin(at_s * 0.9 + seed)
@@ -65,7 +65,7 @@ def _stand(at_s: float, seed: int) -> F32:
     return a
 
 
-def _gait(phase: float, speed_m_s: float, seed: int) -> F32:
+def _gait(phase: float, speed_m_s: float, seed: int) -> Floats:
     """One instant of walking or running; ``phase`` in cycles, left heel strikes at whole numbers."""
     run = float(np.clip((speed_m_s - 1.9) / 0.8, 0.0, 1.0))
     size = float(np.clip(math.sqrt(max(speed_m_s, 0.0) / (1.35 if run < 0.5 else 3.2)), 0.25, 1.2))
@@ -74,7 +74,8 @@ def _gait(phase: float, speed_m_s: float, seed: int) -> F32:
     for side, shift in (("l", 0.0), ("r", 0.5)):
         at = (phase + shift) % 1.0
         hip, knee, ankle = (
-            (1 - run) * np.interp(at, _CYCLE, _WALK[j]) + run * np.interp(at, _CYCLE, _RUN[j]) for j in ("hip", "knee", "ankle")
+            (1 - run) * np.interp(at, _CYCLE, _WALK[j]) + run * np.interp(at, _CYCLE, _RUN[j])
+            for j in ("hip", "knee", "ankle")
         )
         swing[side] = float(hip) * size
         a[_AT[f"{side}_hip"], 1] = -hip * size
@@ -92,7 +93,7 @@ def _gait(phase: float, speed_m_s: float, seed: int) -> F32:
     return a
 
 
-def _crouch() -> F32:
+def _crouch() -> Floats:
     """Bent down over something on the ground."""
     a = np.zeros((16, 3), np.float32)
     a[_AT["pelvis"], 1] = 28.0
@@ -108,7 +109,7 @@ def _crouch() -> F32:
     return a
 
 
-def _phone(at_s: float, seed: int) -> F32:
+def _phone(at_s: float, seed: int) -> Floats:
     """Standing, one hand with a telephone at the ear."""
     a = _stand(at_s, seed)
     a[_AT["r_shoulder"]] = (-22.0, -48.0, 0.0)
@@ -117,7 +118,7 @@ def _phone(at_s: float, seed: int) -> F32:
     return a
 
 
-def _lie(style: str, seed: int) -> F32:
+def _lie(style: str, seed: int) -> Floats:
     """On the ground: face down (``forward``), on the back (``backward``) or on the side (``side``)."""
     rng = np.random.default_rng(seed)
     a = np.zeros((16, 3), np.float32)
@@ -136,7 +137,7 @@ def _lie(style: str, seed: int) -> F32:
     return a
 
 
-def _fall(progress: float, style: str, seed: int) -> F32:
+def _fall(progress: float, style: str, seed: int) -> Floats:
     """From standing to lying: knees give way, the trunk tips, arms reach out; the ground is hit at full speed."""
     start, end = _stand(0.0, seed), _lie(style, seed)
     tip = progress**1.7
@@ -148,10 +149,10 @@ def _fall(progress: float, style: str, seed: int) -> F32:
         a[_AT[f"{side}_shoulder"], 1] -= 55.0 * give
         a[_AT[f"{side}_shoulder"], 0] += sign * 25.0 * give
     a[_AT["spine"], 1] += 18.0 * give
-    return a.astype(np.float32)
+    return f32(a)
 
 
-def _climb(progress: float, at_s: float) -> F32:
+def _climb(progress: float, at_s: float) -> Floats:
     """Hands and feet on a fence, alternating; over the top the trunk leans across."""
     a = np.zeros((16, 3), np.float32)
     beat = math.sin(2 * math.pi * at_s * 0.9)
@@ -169,12 +170,15 @@ def _climb(progress: float, at_s: float) -> F32:
     return a
 
 
-def _fight(at_s: float, seed: int) -> F32:
+def _fight(at_s: float, seed: int) -> Floats:
     """Fists up, punches, kicks and recoils at an uneven beat."""
     a = np.zeros((16, 3), np.float32)
     rate = 1.5 + 0.2 * math.sin(seed)
     beat = at_s * rate + 0.37 * seed
-    left, right = max(0.0, math.sin(2 * math.pi * beat)) ** 3, max(0.0, math.sin(2 * math.pi * (beat * 0.83 + 0.4))) ** 3
+    left, right = (
+        max(0.0, math.sin(2 * math.pi * beat)) ** 3,
+        max(0.0, math.sin(2 * math.pi * (beat * 0.83 + 0.4))) ** 3,
+    )
     kick = max(0.0, math.sin(2 * math.pi * beat * 0.27)) ** 9
     sway = math.sin(2 * math.pi * beat * 0.5)
     a[_AT["pelvis"]] = (0.0, 6.0 - 16.0 * kick, 14.0 * sway)
@@ -200,7 +204,11 @@ def riding_pose(phase: float, is_pedalling: bool, seat_m: float) -> Pose:
     for side, sign, shift in (("l", 1.0, 0.0), ("r", -1.0, 0.5)):
         turn = 2 * math.pi * (phase + shift)
         push = math.sin(turn) if is_pedalling else 0.0
-        a[_AT[f"{side}_hip"]] = (sign * (2.0 if is_pedalling else 12.0), -68.0 - 22.0 * push - (12.0 if not is_pedalling else 0.0), 0.0)
+        a[_AT[f"{side}_hip"]] = (
+            sign * (2.0 if is_pedalling else 12.0),
+            -68.0 - 22.0 * push - (12.0 if not is_pedalling else 0.0),
+            0.0,
+        )
         a[_AT[f"{side}_knee"], 1] = 72.0 + 34.0 * (math.sin(turn + 0.5) if is_pedalling else 0.35)
         a[_AT[f"{side}_ankle"], 1] = -4.0
         a[_AT[f"{side}_shoulder"]] = (sign * 10.0, -86.0, 0.0)
@@ -208,7 +216,7 @@ def riding_pose(phase: float, is_pedalling: bool, seat_m: float) -> Pose:
     return Pose(a, 0.0, seat_m)
 
 
-def blend(first: F32, second: F32, share: float) -> F32:
+def blend(first: Floats, second: Floats, share: float) -> Floats:
     """Angles between two poses, eased; ``share`` 0 gives ``first``, 1 ``second``."""
     s = float(np.clip(share, 0.0, 1.0))
     s = s * s * (3.0 - 2.0 * s)
@@ -216,7 +224,16 @@ def blend(first: F32, second: F32, share: float) -> F32:
 
 
 def pose_of(
-    action: str, *, phase: float, speed_m_s: float, progress: float, since_s: float, left_s: float, at_s: float, style: str, seed: int
+    action: str,
+    *,
+    phase: float,
+    speed_m_s: float,
+    progress: float,
+    since_s: float,
+    left_s: float,
+    at_s: float,
+    style: str,
+    seed: int,
 ) -> Pose:
     """The pose of a person doing ``action``.
 

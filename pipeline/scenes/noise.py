@@ -1,7 +1,7 @@
 """Periodic fractal noise for textures, wind and sensors: FFT-shaped white noise, sampled by gathers.
 
 In: a seed and coordinates in tile units. Out: values with mean 0 and standard deviation 1 (clipped to about +-3).
-Spectral synthesis follows Peitgen & Saupe, *The Science of Fractal Images* (1988), chapter 2. Next file: ``materials.py``.
+Spectral synthesis follows Peitgen & Saupe, *The Science of Fractal Images* (1988), ch. 2. Next file: ``materials.py``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from functools import cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from pipeline.scenes.arrays import Floats, f32
 
 __all__ = ["fractal_2d", "fractal_3d", "sample_2d", "sample_3d", "wander"]
 
-F32 = NDArray[np.float32]
 
-
-def _shaped(white: NDArray[np.float64], exponent: float) -> F32:
+def _shaped(white: Floats, exponent: float) -> Floats:
     """``white`` filtered to a power spectrum 1/f**exponent per axis pair, normalised."""
     axes = [np.fft.fftfreq(n) * n for n in white.shape]
     radius = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij")))
@@ -25,22 +24,22 @@ def _shaped(white: NDArray[np.float64], exponent: float) -> F32:
     spectrum = np.fft.fftn(white) / radius**exponent
     spectrum[(0,) * white.ndim] = 0.0
     noise = np.fft.ifftn(spectrum).real
-    return np.clip(noise / noise.std(), -3.0, 3.0).astype(np.float32)
+    return f32(np.clip(noise / noise.std(), -3.0, 3.0))
 
 
 @cache
-def fractal_2d(seed: int, exponent: float = 1.4, size: int = 512) -> F32:
-    """A periodic (size, size) tile; a larger exponent is smoother. Cached: seeds are few and fixed by the materials."""
+def fractal_2d(seed: int, exponent: float = 1.4, size: int = 512) -> Floats:
+    """A periodic (size, size) tile, smoother for a larger exponent; cached, the materials fix the few seeds."""
     return _shaped(np.random.default_rng(seed).standard_normal((size, size)), exponent)
 
 
 @cache
-def fractal_3d(seed: int, exponent: float = 1.9, size: int = 64) -> F32:
+def fractal_3d(seed: int, exponent: float = 1.9, size: int = 64) -> Floats:
     """A periodic (size, size, size) tile."""
     return _shaped(np.random.default_rng(seed).standard_normal((size, size, size)), exponent)
 
 
-def sample_2d(tile: F32, u: F32, v: F32, period: float) -> F32:
+def sample_2d(tile: Floats, u: Floats, v: Floats, period: float) -> Floats:
     """Bilinear values of ``tile`` repeated every ``period`` units, at coordinates ``u``, ``v`` (N,) -> (N,)."""
     if len(u) == 0:
         return np.zeros(0, np.float32)
@@ -58,7 +57,7 @@ def sample_2d(tile: F32, u: F32, v: F32, period: float) -> F32:
     return np.asarray(cv2.remap(padded, grid_x, grid_y, cv2.INTER_LINEAR), np.float32).ravel()[:n]
 
 
-def sample_3d(tile: F32, points: F32, period: float) -> F32:
+def sample_3d(tile: Floats, points: Floats, period: float) -> Floats:
     """Nearest values of ``tile`` repeated every ``period`` units at ``points`` (N, 3) -> (N,)."""
     size = tile.shape[0]
     index = np.mod((points * (size / period)).astype(np.int32), size)
@@ -66,7 +65,7 @@ def sample_3d(tile: F32, points: F32, period: float) -> F32:
 
 
 def wander(seed: int, at_s: float, period_s: float) -> float:
-    """A smooth value in about -1..1 at media time ``at_s``: three sines whose periods and phases follow from ``seed``."""
+    """A smooth value in about -1..1 at media time ``at_s``: three sines drawn from ``seed``."""
     rng = np.random.default_rng(seed)
     rate = rng.uniform(0.6, 1.7, 3) / period_s
     phase = rng.uniform(0.0, 2 * np.pi, 3)

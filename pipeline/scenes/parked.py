@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import Bools, Ints
 from pipeline.scenes.events import zones_at
 from pipeline.scenes.model import Scene
-from pipeline.scenes.plate import Plate, World
+from pipeline.scenes.plate import Plate
 from pipeline.scenes.tracing import RayScene
 from pipeline.scenes.truth import TruthObject
 from pipeline.scenes.vehicles import VEHICLE_LENGTH_M, build_vehicle
+from pipeline.scenes.world import World
 
 __all__ = ["PARKED_ID", "ParkedVehicles"]
 
@@ -25,7 +26,7 @@ PARKED_ID = 300_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Parked:
-    mask2: NDArray[np.bool_]
+    mask2: Bools
     corner: tuple[int, int]
     count: int
     truth: TruthObject
@@ -38,16 +39,25 @@ class ParkedVehicles:
         self._parked: list[_Parked] = []
         w, h = scene.size_wh
         for number, prop in enumerate(p for p in scene.props if p.kind in VEHICLE_LENGTH_M):
-            mesh = build_vehicle(prop.kind, prop.color or "silver", prop.seed).moved((prop.at_m[0], prop.at_m[1], 0.0), prop.yaw_deg)
+            mesh = build_vehicle(prop.kind, prop.color or "silver", prop.seed).moved(
+                (prop.at_m[0], prop.at_m[1], 0.0), prop.yaw_deg
+            )
             xy, depth = world.lens.project(mesh.vertices)
             if not (depth > 0.2).any():
                 continue
             low, high = xy[depth > 0.2].min(axis=0), xy[depth > 0.2].max(axis=0)
-            x0, y0, x1, y1 = max(int(low[0]) - 1, 0), max(int(low[1]) - 1, 0), min(int(high[0]) + 2, w), min(int(high[1]) + 2, h)
+            x0, y0, x1, y1 = (
+                max(int(low[0]) - 1, 0),
+                max(int(low[1]) - 1, 0),
+                min(int(high[0]) + 2, w),
+                min(int(high[1]) + 2, h),
+            )
             if x1 - x0 < 2 or y1 - y0 < 2:
                 continue
             grid = np.stack(np.meshgrid(np.arange(2 * x0, 2 * x1), np.arange(2 * y0, 2 * y1)), axis=-1).reshape(-1, 2)
-            hits = RayScene(mesh.vertices, mesh.faces).first_hit(world.lens.position, world.lens.directions((grid.astype(np.float32) + 0.5) / 2))
+            hits = RayScene(mesh.vertices, mesh.faces).first_hit(
+                world.lens.position, world.lens.directions((grid.astype(np.float32) + 0.5) / 2)
+            )
             shape = (2 * (y1 - y0), 2 * (x1 - x0))
             distance = hits.distance.reshape(shape)
             leaf = (plate.veil[y0:y1, x0:x1, 3] > 0.6).repeat(2, axis=0).repeat(2, axis=1)
@@ -62,7 +72,12 @@ class ParkedVehicles:
                 name=f"parked-{number}",
                 label=prop.kind,
                 xyxy=(0.0, 0.0, 0.0, 0.0),
-                full_xyxy=(round(float(low[0]), 2), round(float(low[1]), 2), round(float(high[0]), 2), round(float(high[1]), 2)),
+                full_xyxy=(
+                    round(float(low[0]), 2),
+                    round(float(low[1]), 2),
+                    round(float(high[0]), 2),
+                    round(float(high[1]), 2),
+                ),
                 visible=1.0,
                 at_m=(prop.at_m[0], prop.at_m[1]),
                 speed_m_s=0.0,
@@ -76,7 +91,7 @@ class ParkedVehicles:
             )
             self._parked.append(_Parked(seen, (x0, y0), int(whole / max(inside, 1e-3)), truth))
 
-    def objects(self, owner2: NDArray[np.int16]) -> tuple[TruthObject, ...]:
+    def objects(self, owner2: Ints) -> tuple[TruthObject, ...]:
         """Truth of the parked vehicles behind the figures of ``owner2`` (2H, 2W), -1 where the set shows."""
         out = []
         for parked in self._parked:

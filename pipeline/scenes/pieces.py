@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.scenes.meshes import Mesh
+from pipeline.scenes.model import Prop
 
-__all__ = ["Backdrop", "Lamp", "Piece", "default"]
+__all__ = ["LAMP_COLORS", "Backdrop", "Lamp", "Piece", "default", "placed"]
+
+
+LAMP_COLORS = {"white": (1.0, 0.97, 0.90), "sodium": (1.0, 0.66, 0.30), "cool": (0.88, 0.96, 1.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +50,9 @@ class Backdrop:
 def default(values: Sequence[float], index: int, otherwise: float) -> float:
     """``values[index]`` or ``otherwise`` when the scene leaves it out."""
     return float(values[index]) if index < len(values) else otherwise
+
+
+def placed(prop: Prop, *parts: Mesh, lamps: tuple[Lamp, ...] = ()) -> Piece:
+    """``parts`` moved to where ``prop`` stands."""
+    at = (prop.at_m[0], prop.at_m[1], default(prop.at_m, 2, 0.0))
+    return Piece(tuple(part.moved(at, prop.yaw_deg) for part in parts), (), lamps)

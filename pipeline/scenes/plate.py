@@ -12,61 +12,39 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.scenes.camera import Lens
-from pipeline.scenes.lighting import Rig, build_rig, lamp_light, sky_radiance
+from pipeline.scenes.arrays import Bools, Floats, Ints, f32
+from pipeline.scenes.lighting import Rig, lamp_light, sky_radiance
 from pipeline.scenes.materials import LATTICE_COVER, LATTICE_PITCH_M, is_lattice_hole, surface_of
 from pipeline.scenes.meshes import Mesh
 from pipeline.scenes.model import Scene
-from pipeline.scenes.pieces import Backdrop
-from pipeline.scenes.props import build_backdrop
-from pipeline.scenes.tracing import Hits, RayScene
+from pipeline.scenes.tracing import Hits
+from pipeline.scenes.world import World
 
-__all__ = ["Plate", "World", "build_plate", "build_world", "cosine_directions"]
+__all__ = ["Plate", "build_plate", "cosine_directions"]
 
-F32 = NDArray[np.float32]
 
 PASSES = 12
-_LEAF_SHADE = 0.75
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class World:
-    """The set in traceable form."""
-
-    backdrop: Backdrop
-    solid: RayScene
-    veil: RayScene
-    rig: Rig
-    lens: Lens
-
-    def sunlight(self, points: F32, directions: F32, max_distance: F32 | float) -> F32:
-        """Share of light (N,) that reaches ``points`` from ``directions``: 0 behind solids, part behind the veil."""
-        share = 1.0 - self.solid.is_blocked(points, directions, max_distance).astype(np.float32)
-        if len(self.backdrop.veil.faces):
-            behind = self.veil.is_blocked(points, directions, max_distance)
-            share *= 1.0 - np.float32(_LEAF_SHADE) * behind
-        return share
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Plate:
-    """``ambient`` (H, W, 3) and ``direct`` (lights, H, W, 3) linear light; ``points``/``normals`` (H, W, 3) world.
+    """Linear light and geometry of the empty scene, all as the camera sees them.
 
-    ``distance2`` (2H, 2W) metres along the ray on the doubled grid (inf: sky). ``veil`` (H, W, 4) premultiplied colour
-    and cover, ``veil_distance`` (H, W), ``is_foliage`` (H, W) 1 where it is leaves. ``total`` is what an empty frame shows, veil excluded.
+    ``ambient`` (H, W, 3); ``direct`` (lights, H, W, 3); ``points``/``normals`` (H, W, 3) world. ``distance2`` (2H, 2W)
+    metres along the ray on the doubled grid (inf: sky). ``veil`` (H, W, 4) premultiplied colour and cover,
+    ``veil_distance`` (H, W), ``is_foliage`` (H, W) 1 where it is leaves. ``total`` is an empty frame without the veil.
     """
 
-    ambient: F32
-    direct: F32
-    points: F32
-    normals: F32
-    distance2: F32
-    veil: F32
-    veil_distance: F32
-    is_foliage: F32
-    total: F32
+    ambient: Floats
+    direct: Floats
+    points: Floats
+    normals: Floats
+    distance2: Floats
+    veil: Floats
+    veil_distance: Floats
+    is_foliage: Floats
+    total: Floats
 
     @property
     def has_veil(self) -> bool:
@@ -74,38 +52,26 @@ class Plate:
         return bool(np.isfinite(self.veil_distance).any())
 
 
-def build_world(scene: Scene) -> World:
-    """Meshes, acceleration structures, lights and lens of ``scene``."""
-    backdrop = build_backdrop(scene.props, scene.ground)
-    return World(
-        backdrop,
-        RayScene(backdrop.solid.vertices, backdrop.solid.faces),
-        RayScene(backdrop.veil.vertices, backdrop.veil.faces),
-        build_rig(scene.light, scene.camera, backdrop.lamps),
-        Lens(scene.camera, scene.size_wh),
-    )
-
-
-def cosine_directions(normals: F32, u: F32, v: F32) -> F32:
+def cosine_directions(normals: Floats, u: Floats, v: Floats) -> Floats:
     """Directions (N, 3) about ``normals`` with density proportional to the cosine, from uniforms ``u``, ``v`` (N,)."""
     turn, z = 2 * np.pi * u, 1.0 - 2.0 * v
     r = np.sqrt(np.maximum(1.0 - z * z, 0.0))
     sphere = np.stack([r * np.cos(turn), r * np.sin(turn), z], axis=1)
     out = normals * 1.001 + sphere
-    return (out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    return f32(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shaded:
-    ambient: F32
-    occlusion: F32
-    glow: F32
-    direct: F32
-    points: F32
-    normals: F32
+    ambient: Floats
+    occlusion: Floats
+    glow: Floats
+    direct: Floats
+    points: Floats
+    normals: Floats
 
 
-def _geometry(mesh: Mesh, hits: Hits, origin: F32, directions: F32) -> tuple[F32, F32, F32, NDArray[np.bool_]]:
+def _geometry(mesh: Mesh, hits: Hits, origin: Floats, directions: Floats) -> tuple[Floats, Floats, Floats, Bools]:
     """Points, viewer-facing flat normals and texture coordinates of the hits; where there is one."""
     is_hit = hits.face >= 0
     face = mesh.faces[np.maximum(hits.face, 0)]
@@ -115,15 +81,16 @@ def _geometry(mesh: Mesh, hits: Hits, origin: F32, directions: F32) -> tuple[F32
     flip = (normal * directions).sum(axis=1) > 0
     normal = np.where(flip[:, None], -normal, normal).astype(np.float32)
     u, v = hits.uv[:, :1], hits.uv[:, 1:]
-    assert mesh.rest is not None
-    rest = mesh.rest[face]
+    rest = mesh.texture[face]
     texture = rest[:, 0] * (1 - u - v) + rest[:, 1] * u + rest[:, 2] * v
     distance = np.where(is_hit, hits.distance, 1.0)
-    points = origin + directions * distance[:, None] + normal * np.float32(2e-3)
+    points = origin + directions * distance[:, None] + normal * f32(2e-3)
     return points.astype(np.float32), normal, texture.astype(np.float32), is_hit
 
 
-def _shade(world: World, mesh: Mesh, hits: Hits, directions: F32, random: F32, smooth: F32 | None = None) -> _Shaded:
+def _shade(
+    world: World, mesh: Mesh, hits: Hits, directions: Floats, random: Floats, smooth: Floats | None = None
+) -> _Shaded:
     """All the light that leaves the hits towards the camera; ``random`` (N, 6) uniforms for area lights and sky."""
     rig, n = world.rig, len(directions)
     points, normals, texture, is_hit = _geometry(mesh, hits, world.lens.position, directions)
@@ -139,11 +106,11 @@ def _shade(world: World, mesh: Mesh, hits: Hits, directions: F32, random: F32, s
     lit_normals = normals if smooth is None else smooth
     if rig.is_wet:
         is_flat = (normals[:, 2] > 0.8) & is_hit
-        mirror = np.maximum(mirror, np.float32(0.13) * is_flat)
-        ripple = (random[:, 2:5] - 0.5) * np.float32([0.10, 0.10, 0.0])  # a wet surface smears lamps into streaks
+        mirror = np.maximum(mirror, f32(0.13) * is_flat)
+        ripple = (random[:, 2:5] - 0.5) * f32([0.10, 0.10, 0.0])  # a wet surface smears lamps into streaks
         normals = np.where(is_flat[:, None], normals + ripple, normals).astype(np.float32)
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-        albedo = np.where(is_flat[:, None], albedo * np.float32(0.55), albedo)
+        albedo = np.where(is_flat[:, None], albedo * f32(0.55), albedo)
     occlusion = np.ones(n, np.float32)
     probe = cosine_directions(lit_normals, random[:, 0], random[:, 1])
     at = np.flatnonzero(is_hit)
@@ -155,10 +122,14 @@ def _shade(world: World, mesh: Mesh, hits: Hits, directions: F32, random: F32, s
     ambient = albedo * hemisphere
     glow += _mirrored(world, points, normals, directions, mirror, is_hit)
     glow[~is_hit] = sky_radiance(rig, directions[~is_hit])
-    return _Shaded(ambient, occlusion, glow, _direct(world, points, lit_normals, albedo, at, random), points, lit_normals)
+    return _Shaded(
+        ambient, occlusion, glow, _direct(world, points, lit_normals, albedo, at, random), points, lit_normals
+    )
 
 
-def _mirrored(world: World, points: F32, normals: F32, directions: F32, mirror: F32, is_hit: NDArray[np.bool_]) -> F32:
+def _mirrored(
+    world: World, points: Floats, normals: Floats, directions: Floats, mirror: Floats, is_hit: Bools
+) -> Floats:
     """What glass, paint and wet ground reflect: the sky, lamps that glow, or a dim stand-in for what is in the way."""
     out = np.zeros_like(points)
     at = np.flatnonzero((mirror > 0) & is_hit)
@@ -174,30 +145,37 @@ def _mirrored(world: World, points: F32, normals: F32, directions: F32, mirror: 
     if len(blocked):
         mesh = world.backdrop.solid
         material = mesh.material[hits.face[blocked]]
-        tint = np.float32([(1.8, 1.6, 1.3) if m == "glow:lamp" else (1.6, 1.6, 1.5) if m == "glow:panel" else (0.16, 0.15, 0.14) for m in mesh.materials])
+        tint = f32(
+            [
+                (1.8, 1.6, 1.3) if m == "glow:lamp" else (1.6, 1.6, 1.5) if m == "glow:panel" else (0.16, 0.15, 0.14)
+                for m in mesh.materials
+            ]
+        )
         light = world.rig.sky_rgb * 0.8 + (0.35 if world.rig.sun_to is not None else 0.0)
         is_glow = tint[material].sum(axis=1) > 1.0
-        seen[blocked] = np.where(is_glow[:, None] & (world.rig.mode in ("night", "dusk", "indoor")), tint[material], 0.16 * light)
+        seen[blocked] = np.where(
+            is_glow[:, None] & (world.rig.mode in ("night", "dusk", "indoor")), tint[material], 0.16 * light
+        )
     out[at] = seen * fresnel[:, None]
     return out
 
 
-def _direct(world: World, points: F32, normals: F32, albedo: F32, at: NDArray[np.intp], random: F32) -> F32:
+def _direct(world: World, points: Floats, normals: Floats, albedo: Floats, at: Ints, random: Floats) -> Floats:
     """Light from the sun and every lamp, one layer each: (lights, N, 3)."""
     rig = world.rig
     out = np.zeros((max(rig.count, 1), len(points), 3), np.float32)
     k = 0
     jitter = np.stack([random[:, 2] - 0.5, random[:, 3] - 0.5, random[:, 4] - 0.5], axis=1) * 2.0
     if rig.sun_to is not None:
-        towards = rig.sun_to + jitter[at] * rig.sun_disc
+        sunward = f32(rig.sun_to + jitter[at] * rig.sun_disc)
         facing = np.clip((normals[at] * rig.sun_to).sum(axis=1), 0.0, 1.0)
         lit = np.flatnonzero(facing > 0)
         share = np.zeros(len(at), np.float32)
-        share[lit] = world.sunlight(points[at][lit], towards[lit].astype(np.float32), 300.0)
+        share[lit] = world.sunlight(points[at][lit], sunward[lit], 300.0)
         out[0, at] = albedo[at] * rig.sun_rgb * (facing * share)[:, None]
         k = 1
     for i, lamp in enumerate(rig.lamps):
-        place = np.float32(lamp.at_m) + jitter[at] * np.float32([lamp.radius_m, lamp.radius_m, lamp.radius_m * 0.3])
+        place = f32(lamp.at_m) + jitter[at] * f32([lamp.radius_m, lamp.radius_m, lamp.radius_m * 0.3])
         light, towards, distance = lamp_light(rig, i, points[at], normals[at], place.astype(np.float32))
         lit = np.flatnonzero(light.sum(axis=1) > 1e-4)
         share = np.zeros(len(at), np.float32)
@@ -215,7 +193,7 @@ def build_plate(scene: Scene, world: World, seed: int = 0, passes: int = PASSES)
     lights = max(world.rig.count, 1)
     ambient, glow = np.zeros((h * w, 3), np.float32), np.zeros((h * w, 3), np.float32)
     occlusion, direct = np.zeros(h * w, np.float32), np.zeros((lights, h * w, 3), np.float32)
-    step = np.float32([0.7548777, 0.5698403, 0.8191725, 0.6710436, 0.5497005, 0.4503])
+    step = f32([0.7548777, 0.5698403, 0.8191725, 0.6710436, 0.5497005, 0.4503])
     for i in range(passes):
         # scattered, not on a grid: brick and fence patterns then blur where they are finer than a pixel
         directions = world.lens.directions(grid + np.mod(shift[:, 4:6] + (i + 0.5) * step[:2], 1.0))
@@ -229,27 +207,29 @@ def build_plate(scene: Scene, world: World, seed: int = 0, passes: int = PASSES)
     hits = world.solid.first_hit(world.lens.position, centre)
     points, normals, _, _ = _geometry(world.backdrop.solid, hits, world.lens.position, centre)
     occlusion_map = cv2.bilateralFilter((occlusion / passes).reshape(h, w), 7, 0.35, 2.0)
-    lit = (ambient / passes).reshape(h, w, 3) * (0.12 + 0.88 * occlusion_map[..., None]) + (glow / passes).reshape(h, w, 3)
+    lit = (ambient / passes).reshape(h, w, 3) * (0.12 + 0.88 * occlusion_map[..., None]) + (glow / passes).reshape(
+        h, w, 3
+    )
     layers = (direct / passes).reshape(lights, h, w, 3)
     distance = hits.distance.reshape(h, w)
-    lit, layers = _fogged(world.rig, lit, layers, distance)
+    ambient_light, direct_light = _fogged(world.rig, lit, layers, distance)
     double = np.stack(np.meshgrid(np.arange(2 * w), np.arange(2 * h)), axis=-1).reshape(-1, 2).astype(np.float32)
     far = world.solid.first_hit(world.lens.position, world.lens.directions((double + 0.5) / 2))
     veil, veil_distance, is_foliage = _trace_veil(scene, world, grid, shift)
     return Plate(
-        ambient=lit,
-        direct=layers,
+        ambient=ambient_light,
+        direct=direct_light,
         points=points.reshape(h, w, 3),
         normals=normals.reshape(h, w, 3),
         distance2=far.distance.reshape(2 * h, 2 * w),
         veil=veil,
         veil_distance=veil_distance,
         is_foliage=is_foliage,
-        total=np.asarray(lit + layers.sum(axis=0), np.float32),
+        total=f32(ambient_light + direct_light.sum(axis=0)),
     )
 
 
-def _fogged(rig: Rig, ambient: F32, direct: F32, distance: F32) -> tuple[F32, F32]:
+def _fogged(rig: Rig, ambient: Floats, direct: Floats, distance: Floats) -> tuple[Floats, Floats]:
     """Light attenuated by air: haze always, fog when there is some."""
     if rig.mode in ("indoor", "ir"):
         return ambient, direct
@@ -259,8 +239,8 @@ def _fogged(rig: Rig, ambient: F32, direct: F32, distance: F32) -> tuple[F32, F3
     return np.asarray(ambient * clear + air * (1 - clear), np.float32), np.asarray(direct * clear, np.float32)
 
 
-def _trace_veil(scene: Scene, world: World, grid: F32, shift: F32) -> tuple[F32, F32, F32]:
-    """Leaves and wire mesh: premultiplied colour with cover (H, W, 4), nearest distance (H, W), where leaves are (H, W)."""
+def _trace_veil(scene: Scene, world: World, grid: Floats, shift: Floats) -> tuple[Floats, Floats, Floats]:
+    """Leaves and wire: premultiplied colour and cover (H, W, 4), nearest distance and where leaves are (H, W)."""
     w, h = scene.size_wh
     mesh = world.backdrop.veil
     total, seen = np.zeros((h * w, 4), np.float32), np.full(h * w, np.inf, np.float32)
@@ -269,7 +249,7 @@ def _trace_veil(scene: Scene, world: World, grid: F32, shift: F32) -> tuple[F32,
     wired = np.zeros(h * w, np.float32)
     lattice = [i for i, name in enumerate(mesh.materials) if name == "lattice"]
     for i in range(PASSES):
-        directions = world.lens.directions(grid + np.mod(shift[:, 4:6] + (i + 0.5) * np.float32([0.7549, 0.5698]), 1.0))
+        directions = world.lens.directions(grid + np.mod(shift[:, 4:6] + (i + 0.5) * f32([0.7549, 0.5698]), 1.0))
         hits = world.veil.first_hit(world.lens.position, directions)
         solid = world.solid.first_hit(world.lens.position, directions)
         at = np.flatnonzero((hits.face >= 0) & (hits.distance < solid.distance))
@@ -284,8 +264,8 @@ def _trace_veil(scene: Scene, world: World, grid: F32, shift: F32) -> tuple[F32,
         at, part = at[keep], Hits(part.face[keep], part.distance[keep], part.uv[keep])
         if not len(at):
             continue
-        weight = np.where(is_fine[keep], np.float32(LATTICE_COVER / PASSES), np.float32(1.0 / PASSES))
-        smooth = normals[keep] * 0.5 + np.float32([0.0, 0.0, 0.75])
+        weight = np.where(is_fine[keep], f32(LATTICE_COVER / PASSES), f32(1.0 / PASSES))
+        smooth = normals[keep] * 0.5 + f32([0.0, 0.0, 0.75])
         smooth /= np.linalg.norm(smooth, axis=1, keepdims=True)
         shaded = _shade(world, mesh, part, directions[at], np.mod(shift[at] + i * 0.37, 1.0), smooth)
         light = shaded.ambient * (0.3 + 0.7 * shaded.occlusion[:, None]) + shaded.direct.sum(axis=0) + shaded.glow

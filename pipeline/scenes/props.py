@@ -1,19 +1,22 @@
 """The set: buildings, fences, markings, plants, lamps, parked cars and rooms, out of a scene's props.
 
 In: :class:`~pipeline.scenes.model.Prop` values. Out: a :class:`Backdrop` (solid mesh, see-through *veil* mesh, lamps).
-What moves in the wind or is made of wire goes into the veil, which is drawn as a layer of its own. The furniture of
-streets and rooms is in ``furniture.py``. Next file: ``pipeline/scenes/plate.py``.
+What moves in the wind or is made of wire goes into the veil, which is drawn as a layer of its own. What lies on the
+ground is in ``ground.py``, street furniture in ``furniture.py``, rooms in ``interior.py``. Next file: ``world.py``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import Floats, i32
 from pipeline.scenes.furniture import FURNITURE
+from pipeline.scenes.ground import GROUND
+from pipeline.scenes.interior import INTERIOR
 from pipeline.scenes.meshes import Mesh, box, ellipsoid, join, quad, tube
 from pipeline.scenes.model import Prop
 from pipeline.scenes.pieces import Backdrop, Lamp, Piece, default
@@ -21,40 +24,10 @@ from pipeline.scenes.vehicles import VEHICLE_LENGTH_M, build_vehicle
 
 __all__ = ["PROP_KINDS", "build_backdrop"]
 
-F32 = NDArray[np.float32]
 
-
-def _polygon(points: Sequence[tuple[float, float]], z: float, material: str) -> Mesh:
-    """A flat convex polygon at height ``z``, facing up."""
-    vertices = np.float32([(x, y, z) for x, y in points])
-    turn = sum(
-        (bx - ax) * (by + ay) for (ax, ay), (bx, by) in zip(points, (*points[1:], points[0]), strict=True)
-    )
-    if turn > 0:
-        vertices = vertices[::-1].copy()
-    faces = np.int32([(0, i, i + 1) for i in range(1, len(points) - 1)])
-    return Mesh(vertices, faces, np.zeros(len(faces), np.int32), (material,))
-
-
-def _area(prop: Prop) -> Piece:
-    """A patch of another surface."""
-    return Piece((_polygon(prop.points_m, default(prop.size_m, 2, 0.008), prop.material or "grass"),))
-
-
-def _slab(prop: Prop) -> Piece:
-    """A raised pavement with kerb stones."""
-    height = default(prop.size_m, 2, 0.11)
-    parts = [_polygon(prop.points_m, height, prop.material or "paving")]
-    for (ax, ay), (bx, by) in zip(prop.points_m, (*prop.points_m[1:], prop.points_m[0]), strict=True):
-        parts.append(quad((ax, ay, 0), (bx, by, 0), (bx, by, height), (ax, ay, height), "kerb"))
-        length = math.hypot(bx - ax, by - ay)
-        nx, ny = -(by - ay) / length * 0.07, (bx - ax) / length * 0.07
-        top = height + 0.004
-        parts.append(quad((ax - nx, ay - ny, top), (bx - nx, by - ny, top), (bx + nx, by + ny, top), (ax + nx, ay + ny, top), "kerb"))
-    return Piece(tuple(parts))
-
-
-def _facade(width: float, height: float, storeys: int, front_y: float, rng: np.random.Generator, lit: float) -> list[Mesh]:
+def _facade(
+    width: float, height: float, storeys: int, front_y: float, rng: np.random.Generator, lit: float
+) -> list[Mesh]:
     """Windows with frames and sills on the plane y = ``front_y`` (outwards is -y), lowest storey first."""
     parts: list[Mesh] = []
     columns = max(1, int(width / 2.9))
@@ -66,11 +39,15 @@ def _facade(width: float, height: float, storeys: int, front_y: float, rng: np.r
             z1 = z0 + level * 0.46
             y = front_y - 0.015
             glass = "glow:window" if rng.random() < lit else "glass"
-            parts.append(quad((x - half_w, y, z0), (x + half_w, y, z0), (x + half_w, y, z1), (x - half_w, y, z1), glass))
-            for bar_x in (x - half_w, x, x + half_w):
-                parts.append(box((0.07, 0.05, z1 - z0), "frame").moved((bar_x, y - 0.01, z0)))
-            for bar_z in (z0 - 0.05, z1 - 0.02):
-                parts.append(box((2 * half_w + 0.16, 0.12 if bar_z < z0 else 0.05, 0.07), "frame").moved((x, y - 0.02, bar_z)))
+            parts.append(
+                quad((x - half_w, y, z0), (x + half_w, y, z0), (x + half_w, y, z1), (x - half_w, y, z1), glass)
+            )
+            parts += [
+                box((0.07, 0.05, z1 - z0), "frame").moved((bar_x, y - 0.01, z0))
+                for bar_x in (x - half_w, x, x + half_w)
+            ]
+            sill, head = box((2 * half_w + 0.16, 0.12, 0.07), "frame"), box((2 * half_w + 0.16, 0.05, 0.07), "frame")
+            parts += [sill.moved((x, y - 0.02, z0 - 0.05)), head.moved((x, y - 0.02, z1 - 0.02))]
     return parts
 
 
@@ -83,8 +60,16 @@ def _building(prop: Prop) -> Piece:
     parts.append(box((width + 0.12, depth + 0.12, 0.35), "concrete"))
     parts.append(box((width + 0.30, depth + 0.30, 0.22), "frame").moved((0, 0, height - 0.05)))
     if storeys > 0 and material != "cladding":
-        for span, offset, yaw in ((width, depth / 2, 0.0), (depth, width / 2, 90.0), (width, depth / 2, 180.0), (depth, width / 2, 270.0)):
-            parts += [m.moved(yaw_deg=yaw) for m in _facade(span, height, storeys, -offset, rng, 0.3 if prop.color == "lit" else 0.0)]
+        for span, offset, yaw in (
+            (width, depth / 2, 0.0),
+            (depth, width / 2, 90.0),
+            (width, depth / 2, 180.0),
+            (depth, width / 2, 270.0),
+        ):
+            parts += [
+                m.moved(yaw_deg=yaw)
+                for m in _facade(span, height, storeys, -offset, rng, 0.3 if prop.color == "lit" else 0.0)
+            ]
     for x in (-width / 2 + 0.25, width / 2 - 0.25):
         parts.append(tube((x, -depth / 2 - 0.07, 0.0), (x, -depth / 2 - 0.07, height), 0.05, "metal"))
     at = (prop.at_m[0], prop.at_m[1], default(prop.at_m, 2, 0.0))
@@ -101,7 +86,10 @@ def _run(prop: Prop) -> tuple[float, float, tuple[float, float]]:
 def _wall(prop: Prop) -> Piece:
     length, yaw, centre = _run(prop)
     height, thick = default(prop.size_m, 2, 2.0), default(prop.size_m, 1, 0.24)
-    parts = [box((length, thick, height), prop.material or "brick"), box((length + 0.04, thick + 0.08, 0.08), "concrete").moved((0, 0, height))]
+    parts = [
+        box((length, thick, height), prop.material or "brick"),
+        box((length + 0.04, thick + 0.08, 0.08), "concrete").moved((0, 0, height)),
+    ]
     return Piece(tuple(m.moved((*centre, 0.0), yaw) for m in parts))
 
 
@@ -110,27 +98,30 @@ def _fence(prop: Prop) -> Piece:
     length, yaw, centre = _run(prop)
     height = default(prop.size_m, 2, 2.2)
     style = prop.material or "palisade"
-    solid: list[Mesh] = []
     veil: list[Mesh] = []
-    posts = max(2, round(length / 2.75) + 1)
-    for i in range(posts):
-        solid.append(tube((-length / 2 + i * length / (posts - 1), 0, 0), (-length / 2 + i * length / (posts - 1), 0, height + 0.08), 0.045, "metal"))
+    posts = np.linspace(-length / 2, length / 2, max(2, round(length / 2.75) + 1))
+    solid = [tube((float(x), 0, 0), (float(x), 0, height + 0.08), 0.045, "metal") for x in posts]
     if style == "palisade":
-        for z in (0.25, height - 0.35):
-            solid.append(box((length, 0.04, 0.05), "metal").moved((0, 0.03, z)))
-        for x in np.arange(-length / 2 + 0.08, length / 2, 0.16):
-            solid.append(box((0.065, 0.02, height), "metal").moved((float(x), 0.0, 0.06)))
+        solid += [box((length, 0.04, 0.05), "metal").moved((0, 0.03, z)) for z in (0.25, height - 0.35)]
+        pale = box((0.065, 0.02, height), "metal")
+        solid += [pale.moved((float(x), 0.0, 0.06)) for x in np.arange(-length / 2 + 0.08, length / 2, 0.16)]
     elif style == "boards":
         solid.append(box((length, 0.04, height), "wood"))
     else:
         solid += [tube((-length / 2, 0, z), (length / 2, 0, z), 0.022, "metal") for z in (0.1, height)]
-        veil.append(quad((-length / 2, 0, 0.08), (length / 2, 0, 0.08), (length / 2, 0, height), (-length / 2, 0, height), "lattice"))
-    return Piece(
-        tuple(m.moved((*centre, 0.0), yaw) for m in solid), tuple(m.moved((*centre, 0.0), yaw) for m in veil)
-    )
+        veil.append(
+            quad(
+                (-length / 2, 0, 0.08),
+                (length / 2, 0, 0.08),
+                (length / 2, 0, height),
+                (-length / 2, 0, height),
+                "lattice",
+            )
+        )
+    return Piece(tuple(m.moved((*centre, 0.0), yaw) for m in solid), tuple(m.moved((*centre, 0.0), yaw) for m in veil))
 
 
-def _leaves(rng: np.random.Generator, centre: F32, radii: F32, count: int, size_m: float) -> Mesh:
+def _leaves(rng: np.random.Generator, centre: Floats, radii: Floats, count: int, size_m: float) -> Mesh:
     """``count`` leaf clusters scattered in an ellipsoid, denser near its skin."""
     direction = rng.standard_normal((count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -140,9 +131,17 @@ def _leaves(rng: np.random.Generator, centre: F32, radii: F32, count: int, size_
     b = np.cross(a, rng.standard_normal((count, 3)))
     b /= np.linalg.norm(b, axis=1, keepdims=True)
     s = size_m * rng.uniform(0.6, 1.4, (count, 1))
-    corners = np.stack([place - a * s - b * s * 0.5, place + a * s - b * s * 0.5, place + a * s + b * s * 0.5, place - a * s + b * s * 0.5], axis=1)
+    corners = np.stack(
+        [
+            place - a * s - b * s * 0.5,
+            place + a * s - b * s * 0.5,
+            place + a * s + b * s * 0.5,
+            place - a * s + b * s * 0.5,
+        ],
+        axis=1,
+    )
     index = np.arange(count)[:, None] * 4
-    faces = np.concatenate([index + [0, 1, 2], index + [0, 2, 3]]).astype(np.int32)
+    faces = np.concatenate([index + i32([0, 1, 2]), index + i32([0, 2, 3])]).astype(np.int32)
     return Mesh(corners.reshape(-1, 3).astype(np.float32), faces, np.zeros(len(faces), np.int32), ("foliage",))
 
 
@@ -165,7 +164,9 @@ def _hedge(prop: Prop) -> Piece:
     height, thick = default(prop.size_m, 2, 1.2), default(prop.size_m, 1, 0.8)
     rng = np.random.default_rng(prop.seed + 29)
     veil = [
-        _leaves(rng, np.array([x, 0.0, height * 0.52]), np.array([0.7, thick * 0.62, height * 0.5]), 330, 0.075).moved((*centre, 0.0), yaw)
+        _leaves(rng, np.array([x, 0.0, height * 0.52]), np.array([0.7, thick * 0.62, height * 0.5]), 330, 0.075).moved(
+            (*centre, 0.0), yaw
+        )
         for x in np.arange(-length / 2 + 0.4, length / 2, 0.75)
     ]
     core = box((length - 0.3, thick * 0.5, height * 0.75), "foliage").moved((*centre, 0.0), yaw)
@@ -177,40 +178,6 @@ def _parked(prop: Prop) -> Piece:
     return Piece((mesh.moved((prop.at_m[0], prop.at_m[1], default(prop.at_m, 2, 0.0)), prop.yaw_deg),))
 
 
-def _stripe(ax: float, ay: float, bx: float, by: float, width: float, material: str, z: float) -> Mesh:
-    length = math.hypot(bx - ax, by - ay)
-    nx, ny = -(by - ay) / length * width / 2, (bx - ax) / length * width / 2
-    return quad((ax - nx, ay - ny, z), (bx - nx, by - ny, z), (bx + nx, by + ny, z), (ax + nx, ay + ny, z), material)
-
-
-def _line(prop: Prop) -> Piece:
-    """A painted line; ``storeys`` > 0 breaks it into that many dashes."""
-    ax, ay = prop.at_m[0], prop.at_m[1]
-    bx, by = prop.to_m or (ax + 1.0, ay)
-    width, material, z = default(prop.size_m, 1, 0.12), prop.material or "line_white", default(prop.at_m, 2, 0.012)
-    if prop.storeys < 1:
-        return Piece((_stripe(ax, ay, bx, by, width, material, z),))
-    cuts = np.linspace(0.0, 1.0, 2 * prop.storeys)
-    parts = []
-    for start, end in zip(cuts[::2], cuts[1::2], strict=True):
-        parts.append(_stripe(ax + (bx - ax) * start, ay + (by - ay) * start, ax + (bx - ax) * end, ay + (by - ay) * end, width, material, z))
-    return Piece(tuple(parts))
-
-
-def _bays(prop: Prop) -> Piece:
-    """``storeys`` parking bays in a row from ``at_m``, each 2.6 m wide and 5 m deep towards +y, turned by ``yaw_deg``."""
-    count, width, depth = max(prop.storeys, 1), default(prop.size_m, 0, 2.6), default(prop.size_m, 1, 5.0)
-    parts = [_stripe(i * width, 0.0, i * width, depth, 0.11, "line_white", 0.012) for i in range(count + 1)]
-    return Piece(tuple(m.moved((prop.at_m[0], prop.at_m[1], 0.0), prop.yaw_deg) for m in parts))
-
-
-def _crossing(prop: Prop) -> Piece:
-    """Zebra stripes along x over ``size_m`` (length, width), turned by ``yaw_deg``."""
-    length, width = default(prop.size_m, 0, 4.0), default(prop.size_m, 1, 3.0)
-    parts = [_stripe(float(x), -width / 2, float(x), width / 2, 0.5, "line_white", 0.012) for x in np.arange(-length / 2 + 0.25, length / 2, 1.0)]
-    return Piece(tuple(m.moved((prop.at_m[0], prop.at_m[1], 0.0), prop.yaw_deg) for m in parts))
-
-
 def _skyline() -> list[Mesh]:
     """Tree lines and far houses all around, so that the ground does not run to the horizon."""
     rng = np.random.default_rng(404)
@@ -220,26 +187,27 @@ def _skyline() -> list[Mesh]:
         x, y = far * math.cos(math.radians(turn)), far * math.sin(math.radians(turn))
         if rng.random() < 0.72:
             size = (float(rng.uniform(5, 10)), float(rng.uniform(5, 9)), float(rng.uniform(3.5, 8)))
-            parts.append(ellipsoid(size, "foliage", 7, 12).moved((x, y, size[2] * 0.5)))
+            crown = ellipsoid(size, "foliage", 12, 22)
+            bumpy = crown.vertices * rng.uniform(0.86, 1.12, (len(crown.vertices), 1))
+            parts.append(replace(crown, vertices=bumpy.astype(np.float32)).moved((x, y, size[2] * 0.5)))
         else:
             size = (float(rng.uniform(8, 16)), 9.0, float(rng.uniform(4, 11)))
-            parts.append(box(size, str(rng.choice(("plaster", "brick", "concrete"))), top="roof").moved((x, y, 0), turn + 90))
+            parts.append(
+                box(size, str(rng.choice(("plaster", "brick", "concrete"))), top="roof").moved((x, y, 0), turn + 90)
+            )
     return parts
 
 
 _BUILDERS: dict[str, Callable[[Prop], Piece]] = {
-    "area": _area,
-    "slab": _slab,
     "building": _building,
     "wall": _wall,
     "fence": _fence,
     "tree": _tree,
     "hedge": _hedge,
-    "line": _line,
-    "bays": _bays,
-    "crossing": _crossing,
     **dict.fromkeys(VEHICLE_LENGTH_M, _parked),
+    **GROUND,
     **FURNITURE,
+    **INTERIOR,
 }
 PROP_KINDS: tuple[str, ...] = tuple(_BUILDERS)
 

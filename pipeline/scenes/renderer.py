@@ -13,25 +13,26 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import U8, Floats, f32
 from pipeline.scenes.camera import Lens
 from pipeline.scenes.cast import CARRIED_ID, Performer
+from pipeline.scenes.casting import compile_actors
 from pipeline.scenes.draw import Drawn, Sighting, draw
 from pipeline.scenes.events import events_of, zones_at
 from pipeline.scenes.model import Camera, Scene
 from pipeline.scenes.noise import wander
 from pipeline.scenes.parked import ParkedVehicles
-from pipeline.scenes.plate import Plate, World, build_plate, build_world
+from pipeline.scenes.plate import Plate, build_plate
 from pipeline.scenes.sensor import Sensor
-from pipeline.scenes.timeline import Actor, State, compile_actors
+from pipeline.scenes.tampering import covered, smeared, turned
+from pipeline.scenes.timeline import Actor, State
 from pipeline.scenes.truth import FrameTruth, Truth, TruthObject, TruthZone
+from pipeline.scenes.world import World, build_world
 from pipeline.video.writer import VideoWriter
 
 __all__ = ["Renderer", "render"]
 
-F32 = NDArray[np.float32]
-U8 = NDArray[np.uint8]
 _TURN_S = 0.6
 _POSTURES = {"fall": "lying", "lie": "lying", "crouch": "bent", "drop": "bent", "pick": "bent", "rise": "bent"}
 
@@ -44,15 +45,15 @@ class _Stage:
     plate: Plate
     sensor: Sensor
     parked: ParkedVehicles
-    foliage: F32
-    still: F32
+    foliage: Floats
+    still: Floats
 
 
 class Renderer:
     """Iterate it for ``(rgb, FrameTruth)``, or ask for any single frame with :meth:`frame`.
 
-    The empty scene is traced before the first frame (a few seconds); ``actors``, ``events`` and ``zones()`` are known at
-    once. Frames do not depend on each other, so several processes may share them out.
+    The empty scene is traced before the first frame (a few seconds); ``actors``, ``events`` and ``zones()`` are known
+    at once. Frames do not depend on each other, so several processes may share them out.
     """
 
     def __init__(self, scene: Scene, seed: int = 0) -> None:
@@ -69,15 +70,9 @@ class Renderer:
         return round(self.scene.seconds * self.scene.fps)
 
     def zones(self) -> tuple[TruthZone, ...]:
-        """The scene's zones as the camera sees them."""
-        w, h = self.scene.size_wh
+        """The scene's zones as the camera sees them, cut to the picture; one that is out of sight has no points."""
         lens = Lens(self.scene.camera, self.scene.size_wh)
-        out = []
-        for zone in self.scene.zones:
-            points = np.float32([(x, y, 0.0) for x, y in zone.points_m])
-            xy, _ = lens.project(points)
-            out.append(TruthZone(zone.name, zone.role, tuple((round(float(x) / w, 4), round(float(y) / h, 4)) for x, y in xy)))
-        return tuple(out)
+        return tuple(TruthZone(zone.name, zone.role, lens.outline(zone.points_m)) for zone in self.scene.zones)
 
     def __iter__(self) -> Iterator[tuple[U8, FrameTruth]]:
         for index in range(self.frame_count):
@@ -88,13 +83,13 @@ class Renderer:
         at_s = index / self.scene.fps
         camera, since_s, left_s = self._camera_at(at_s)
         is_turned = camera == "moved" and since_s >= _TURN_S
-        stage = self._stage(_turned(self.scene.camera) if is_turned else self.scene.camera)
+        stage = self._stage(turned(self.scene.camera) if is_turned else self.scene.camera)
         rgb, objects = self._drawn(stage, at_s, index)
         if camera == "moved" and since_s < _TURN_S:
-            rgb = _smeared(rgb, since_s / _TURN_S)
+            rgb = smeared(rgb, since_s / _TURN_S)
         if camera == "covered":
             share = min(since_s, left_s) / 0.5
-            rgb = _covered(rgb, share, index, self.seed)
+            rgb = covered(rgb, share, index, self.seed)
             objects = () if share >= 0.8 else objects
         return rgb, FrameTruth(index, round(at_s, 4), objects, camera)
 
@@ -178,7 +173,7 @@ def _direction(world: World, state: State) -> str:
     """Travel as the camera sees it."""
     if state.speed_m_s < 0.25:
         return "still"
-    way = np.float32([math.cos(state.heading), math.sin(state.heading)])
+    way = f32([math.cos(state.heading), math.sin(state.heading)])
     right, forward = world.lens.rotation[0, :2], world.lens.rotation[2, :2]
     across, away = float(way @ right), float(way @ (forward / max(float(np.linalg.norm(forward)), 1e-6)))
     if abs(across) > abs(away):
@@ -195,39 +190,10 @@ def _build_stage(scene: Scene, seed: int) -> _Stage:
     return _Stage(world, plate, Sensor(scene, still, seed), ParkedVehicles(scene, world, plate), foliage, still)
 
 
-def _turned(camera: Camera) -> Camera:
-    """The camera after somebody pushed it: 27 degrees to the side and a little down."""
-    px, py, pz = camera.position_m
-    dx, dy = camera.look_at_m[0] - px, camera.look_at_m[1] - py
-    c, s = math.cos(math.radians(27.0)), math.sin(math.radians(27.0))
-    look = (px + c * dx - s * dy, py + s * dx + c * dy, camera.look_at_m[2] - 0.6)
-    return replace(camera, look_at_m=look, roll_deg=camera.roll_deg + 4.0)
-
-
-def _smeared(rgb: U8, share: float) -> U8:
-    """The picture sliding sideways while the camera is being turned."""
-    w = rgb.shape[1]
-    shift = int(w * 0.42 * share * share)
-    moved = cv2.copyMakeBorder(rgb, 0, 0, 0, shift, cv2.BORDER_REFLECT)[:, shift:]
-    return np.asarray(cv2.blur(moved, (1 + 2 * int(12 * share), 1)), np.uint8)
-
-
-def _covered(rgb: U8, share: float, index: int, seed: int) -> U8:
-    """A dark cloth pulled over the lens from the left, ``share`` 0..1 of the way."""
-    h, w = rgb.shape[:2]
-    rng = np.random.default_rng([seed, 21])
-    folds = cv2.resize(rng.random((5, 8), np.float32), (w, h), interpolation=cv2.INTER_CUBIC)
-    wobble = 1.0 + 0.06 * wander(seed, index / 15.0, 2.5)
-    cloth = (np.clip(14 + 20 * folds * wobble, 0, 255)[..., None] * np.float32([1.0, 0.93, 0.88])).astype(np.float32)
-    edge = np.clip((share * 1.35 - np.linspace(0.0, 1.0, w, dtype=np.float32) - 0.06 * folds) / 0.16, 0.0, 1.0)[..., None]
-    grain = np.random.default_rng([seed, 22, index]).normal(0.0, 3.0, (h, w, 1)).astype(np.float32)
-    return np.clip(rgb * (1 - edge) + (cloth + grain) * edge, 0, 255).astype(np.uint8)
-
-
 def _may_be_seen(stage: _Stage, state: State, size_wh: tuple[int, int]) -> bool:
     """A cheap test that an actor (8 m at most across) or its shadow can reach the picture."""
     x, y = state.at_xy
-    around = np.float32([(x + dx, y + dy, z) for dx in (-6, 0, 6) for dy in (-6, 0, 6) for z in (0.0, 2.5)])
+    around = f32([(x + dx, y + dy, z) for dx in (-6, 0, 6) for dy in (-6, 0, 6) for z in (0.0, 2.5)])
     xy, depth = stage.world.lens.project(around)
     ahead = depth > 0.1
     if not ahead.any():
@@ -237,7 +203,7 @@ def _may_be_seen(stage: _Stage, state: State, size_wh: tuple[int, int]) -> bool:
     return bool(high[0] > -40 and low[0] < w + 40 and high[1] > -40 and low[1] < h + 40)
 
 
-def _blown(stage: _Stage, wind: float, at_s: float) -> tuple[F32, list[tuple[int, int, int, int]]]:
+def _blown(stage: _Stage, wind: float, at_s: float) -> tuple[Floats, list[tuple[int, int, int, int]]]:
     """The veil with its leaves moved by the wind, and the rectangle that changed (none when there are no leaves)."""
     veil = stage.plate.veil
     if wind <= 0 or not stage.foliage.any():
@@ -246,7 +212,7 @@ def _blown(stage: _Stage, wind: float, at_s: float) -> tuple[F32, list[tuple[int
     x0, y0, x1, y1 = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
     y, x = np.mgrid[y0:y1, x0:x1].astype(np.float32)
     gust = 1.0 + 0.7 * wander(3, at_s, 7.0)
-    size = stage.foliage[y0:y1, x0:x1] * np.float32(2.2 * wind * gust)
+    size = stage.foliage[y0:y1, x0:x1] * f32(2.2 * wind * gust)
     ripple = 2 * np.pi * (at_s * 0.9 + x / 47.0 + y / 61.0)
     flutter = 2 * np.pi * (at_s * 2.3 + x / 13.0 - y / 17.0)
     dx = size * (0.7 * np.sin(ripple) + 0.3 * np.sin(flutter) + 0.5 * wander(4, at_s, 3.0))
@@ -268,8 +234,8 @@ def render(
 ) -> Truth:
     """Write ``scene`` as a video to ``out`` (and its truth as JSON to ``truth``); returns the truth.
 
-    ``progress`` is called with (frames done, frames in all). ``pictures`` brings frames of this very scene and seed that
-    were rendered elsewhere (several processes), in order. Raises StorageError when a file cannot be written.
+    ``progress`` is called with (frames done, frames in all). ``pictures`` brings frames of this very scene and seed
+    that were rendered elsewhere (several processes), in order. Raises StorageError when a file cannot be written.
     """
     if seconds is not None:
         scene = replace(scene, seconds=seconds)
@@ -277,7 +243,12 @@ def render(
     frames: list[FrameTruth] = []
     gop = max(1, round(scene.encode.gop_s * scene.fps))
     with VideoWriter(
-        out, size_wh=scene.size_wh, fps=scene.fps, codec=scene.encode.codec, bit_rate_kbps=scene.encode.bit_rate_kbps, gop=gop
+        out,
+        size_wh=scene.size_wh,
+        fps=scene.fps,
+        codec=scene.encode.codec,
+        bit_rate_kbps=scene.encode.bit_rate_kbps,
+        gop=gop,
     ) as writer:
         for rgb, frame_truth in renderer if pictures is None else pictures:
             writer.write(rgb)

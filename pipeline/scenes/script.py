@@ -16,7 +16,7 @@ from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -33,6 +33,7 @@ _VERBS = ("go", "stand", "crouch", "fall", "lie", "rise", "climb", "fight", "dro
 _FALLS = ("forward", "backward", "side")
 _ADDITIONS = ("props", "actors", "traffic", "zones", "gates")
 _MAX_BYTES = 1_000_000
+_SCALARS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true or false", str: "a short text"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ def list_scenes() -> tuple[SceneSummary, ...]:
     for entry in _library().iterdir():
         if entry.name.endswith(".yaml") and not entry.name.startswith("_"):
             scene = load_scene(entry.name.removesuffix(".yaml"))
-            out.append(SceneSummary(scene.name, scene.title, scene.family, scene.is_usual, scene.seconds, scene.light.mode))
+            out.append(
+                SceneSummary(scene.name, scene.title, scene.family, scene.is_usual, scene.seconds, scene.light.mode)
+            )
     return tuple(sorted(out, key=lambda s: (s.family, not s.is_usual, s.name)))
 
 
@@ -103,7 +106,9 @@ def _read(name: str | Path, beside: Path | None) -> tuple[dict[str, Any], str]:
     else:
         names = [entry.name.removesuffix(".yaml") for entry in _library().iterdir() if entry.name.endswith(".yaml")]
         if str(name) not in names:
-            raise ConfigError(f"unknown scene {str(name)!r}" + _nearest(str(name), (n for n in names if not n.startswith("_"))))
+            raise ConfigError(
+                f"unknown scene {str(name)!r}" + _nearest(str(name), (n for n in names if not n.startswith("_")))
+            )
         source = _library() / f"{name}.yaml"
     try:
         text = source.read_text(encoding="utf-8")
@@ -148,7 +153,7 @@ def _raw_of(name: str, beside: Path | None, depth: int) -> dict[str, Any]:
 
 def parse_scene(raw: Mapping[str, Any], where: str) -> Scene:
     """A checked :class:`Scene` from a mapping; ``where`` opens every complaint. Raises ConfigError."""
-    scene = _build(Scene, raw, where)
+    scene: Scene = _build(Scene, raw, where)
     _check_words(scene, where)
     return scene
 
@@ -172,10 +177,14 @@ def _check_words(scene: Scene, where: str) -> None:
         for key in ("top", "legs"):
             word = getattr(actor.look, key)
             if word and word not in CLOTHES:
-                raise ConfigError(f"{where}: actor {actor.name}: look.{key}: unknown colour {word!r}" + _nearest(word, CLOTHES))
+                raise ConfigError(
+                    f"{where}: actor {actor.name}: look.{key}: unknown colour {word!r}" + _nearest(word, CLOTHES)
+                )
         word = actor.look.color
         if word and word not in (CLOTHES if actor.kind in ("person", "bag") else PAINTS):
-            raise ConfigError(f"{where}: actor {actor.name}: look.color: unknown colour {word!r}" + _nearest(word, PAINTS))
+            raise ConfigError(
+                f"{where}: actor {actor.name}: look.color: unknown colour {word!r}" + _nearest(word, PAINTS)
+            )
 
 
 def _check_material(prop: Prop, spot: str) -> None:
@@ -185,7 +194,13 @@ def _check_material(prop: Prop, spot: str) -> None:
     if name and name not in valid:
         raise ConfigError(f"{spot}.material: unknown material {name!r}" + _nearest(name, valid))
     colors = {**PAINTS, **CLOTHES}
-    extra = {"lamp": ("white", "sodium", "cool"), "wall_lamp": ("white", "sodium", "cool"), "room": ("white", "sodium", "cool"), "building": ("lit",), "window": ("day",)}
+    extra = {
+        "lamp": ("white", "sodium", "cool"),
+        "wall_lamp": ("white", "sodium", "cool"),
+        "room": ("white", "sodium", "cool"),
+        "building": ("lit",),
+        "window": ("day",),
+    }
     palette = extra.get(prop.kind, tuple(colors))
     if prop.kind in ("car", "van", "truck", "bus", "bicycle", "motorcycle"):
         palette = tuple(PAINTS)
@@ -261,21 +276,27 @@ def _value(hint: Any, value: object, where: str) -> Any:
             return None
         return _value(next(a for a in arguments if a is not type(None)), value, where)
     if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ConfigError(f"{where}: expected a list, got {value!r}")
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-        if len(value) != len(arguments):
-            raise ConfigError(f"{where}: expected {len(arguments)} values, got {len(value)}")
-        return tuple(_value(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True)))
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6:
+        return _sequence(arguments, value, where)
+    if hint in _SCALARS:
+        return _scalar(hint, value, where)
+    return _build(hint, value, where)
+
+
+def _sequence(arguments: tuple[Any, ...], value: object, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{where}: expected a list, got {value!r}")
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        return tuple(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if len(value) != len(arguments):
+        raise ConfigError(f"{where}: expected {len(arguments)} values, got {len(value)}")
+    return tuple(_value(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True)))
+
+
+def _scalar(hint: Any, value: object, where: str) -> float | int | bool | str:
+    """A number below a million, a switch, or a text of at most 400 characters."""
+    is_switch = isinstance(value, bool)
+    if hint is float and isinstance(value, int | float) and not is_switch and abs(value) < 1e6:
         return float(value)
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if hint is bool and isinstance(value, bool):
-        return value
-    if hint is str and isinstance(value, str) and len(value) <= 400:
-        return value
-    if isinstance(hint, type) and hint not in (float, int, bool, str):
-        return _build(hint, value, where)
-    raise ConfigError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {value!r}")
+    if isinstance(value, hint) and is_switch == (hint is bool) and (not isinstance(value, str) or len(value) <= 400):
+        return cast("float | int | bool | str", value)
+    raise ConfigError(f"{where}: expected {_SCALARS[hint]}, got {str(value)[:80]!r}")

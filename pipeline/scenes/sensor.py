@@ -1,7 +1,8 @@
 """From light to a camera picture: exposure, tone, lens softness, vignette, infrared, noise, rain, burnt-in text.
 
 In: linear light (H, W, 3). Out: RGB frames (H, W, 3) uint8. The noise model is shot plus read noise after in-camera
-denoising, so it is correlated over about a pixel and has coarse chroma blotches at high gain. Next file: ``renderer.py``.
+denoising, so it is correlated over about a pixel, with coarse chroma blotches at high gain. Next file:
+``renderer.py``.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import U8, Floats, f32
 from pipeline.scenes.model import Scene
 
 __all__ = ["Sensor"]
 
-F32 = NDArray[np.float32]
-U8 = NDArray[np.uint8]
 Rect = tuple[int, int, int, int]
 
 _TILES = 12
@@ -37,7 +37,7 @@ _MODES = {
 class Sensor:
     """One camera's electronics, set for one empty scene ``base`` (H, W, 3) linear."""
 
-    def __init__(self, scene: Scene, base: F32, seed: int) -> None:
+    def __init__(self, scene: Scene, base: Floats, seed: int) -> None:
         self._scene = scene
         self._noise_level, self._chroma, target, self._saturation = _MODES[scene.light.mode]
         self._is_mono = scene.light.mode == "ir"
@@ -47,29 +47,31 @@ class Sensor:
         shape = np.exp(-((radius / 0.72) ** 2)) * 0.92 + 0.08 if self._is_mono else 1.0 - 0.20 * radius**2
         level = base.mean(axis=2) * shape
         metered = float(np.exp(np.log(np.clip(level, 1e-4, np.percentile(level, 92))).mean()))
-        self._gain: F32 = (shape * target / max(metered, 1e-4)).astype(np.float32)[..., None]
+        self._gain: Floats = (shape * target / max(metered, 1e-4)).astype(np.float32)[..., None]
         step = np.linspace(0.0, _LUT_MAX, 8192, dtype=np.float32)
         knee = step * (1.0 + step / 16.0) / (1.0 + 0.55 * step)
         curve = np.clip(knee * 1.18, 0.0, 1.0) ** (1 / 2.2)
-        self._lut: U8 = np.clip(8.0 + 247.0 * (0.88 * curve + 0.12 * curve * curve * (3 - 2 * curve)), 0, 255).astype(np.uint8)
+        self._lut: U8 = np.clip(8.0 + 247.0 * (0.88 * curve + 0.12 * curve * curve * (3 - 2 * curve)), 0, 255).astype(
+            np.uint8
+        )
         self._rng_seed = seed
         self.base: U8 = self.develop(base, (0, 0, w, h))
         self._tiles = _noise_tiles(self.base, self._noise_level, self._chroma, self._is_mono, seed)
         self._streaks = _rain_tiles((w, h), scene.light.rain, seed)
 
-    def develop(self, light: F32, rect: Rect) -> U8:
+    def develop(self, light: Floats, rect: Rect) -> U8:
         """Display values of linear ``light`` that lies at ``rect`` of the picture."""
         x0, y0, x1, y1 = rect
         seen = light * self._gain[y0:y1, x0:x1]
         if self._is_mono:
-            seen = np.repeat(seen @ np.float32([[0.46], [0.34], [0.20]]), 3, axis=2)
+            seen = np.repeat(seen @ f32([[0.46], [0.34], [0.20]]), 3, axis=2)
         else:
-            grey = seen @ np.float32([[0.2126], [0.7152], [0.0722]])
-            seen = grey + (seen - grey) * np.float32(self._saturation)
+            grey = seen @ f32([[0.2126], [0.7152], [0.0722]])
+            seen = grey + (seen - grey) * f32(self._saturation)
         index = (np.clip(seen, 0.0, _LUT_MAX) * (8191 / _LUT_MAX)).astype(np.int32)
         return np.asarray(self._lut[index], np.uint8)
 
-    def picture(self, light: F32, rects: Sequence[Rect], index: int) -> U8:
+    def picture(self, light: Floats, rects: Sequence[Rect], index: int) -> U8:
         """Frame ``index``: the base with ``rects`` developed anew from ``light``, then lens, noise, rain and text."""
         frame = self.base.copy()
         for x0, y0, x1, y1 in rects:
@@ -97,9 +99,14 @@ class Sensor:
         scale = h / 360 * 0.5
         label = self._scene.camera.label
         (width, _), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        for text, x, y in ((when.strftime("%Y-%m-%d %H:%M:%S"), int(w * 0.015), int(h * 0.055)), (label, int(w * 0.985) - width, int(h * 0.97))):
+        for text, x, y in (
+            (when.strftime("%Y-%m-%d %H:%M:%S"), int(w * 0.015), int(h * 0.055)),
+            (label, int(w * 0.985) - width, int(h * 0.97)),
+        ):
             for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                cv2.putText(frame, text, (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 1, cv2.LINE_AA)
+                cv2.putText(
+                    frame, text, (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 1, cv2.LINE_AA
+                )
             cv2.putText(frame, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (235, 235, 235), 1, cv2.LINE_AA)
 
 
@@ -135,6 +142,8 @@ def _rain_tiles(size_wh: tuple[int, int], rain: float, seed: int) -> tuple[U8, .
             x, y = int(rng.integers(2 * w)), int(rng.integers(2 * h))
             length = 4 + 22 * near
             lean = length * 0.16
-            cv2.line(canvas, (x, y), (int(x + lean), int(y + length)), int(7 + 26 * near), 1 + int(near > 0.72), cv2.LINE_AA)
+            cv2.line(
+                canvas, (x, y), (int(x + lean), int(y + length)), int(7 + 26 * near), 1 + int(near > 0.72), cv2.LINE_AA
+            )
         tiles.append(np.repeat(cv2.GaussianBlur(canvas, (3, 3), 0.5)[..., None], 3, axis=2))
     return tuple(tiles)

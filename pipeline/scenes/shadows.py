@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.scenes.arrays import Floats, f32
 from pipeline.scenes.cast import Figure
-from pipeline.scenes.plate import Plate, World
+from pipeline.scenes.plate import Plate
+from pipeline.scenes.world import World
 
 __all__ = ["Shade", "cast_shadows"]
 
-F32 = NDArray[np.float32]
 Rect = tuple[int, int, int, int]
 _LAMP_REACH_M = 13.0
 _LAMPS_PER_FIGURE = 2
@@ -28,11 +28,11 @@ _LAMPS_PER_FIGURE = 2
 class Shade:
     """``blocked``: (rect, light layer, share (h, w)); ``contact``: (rect, share (h, w) of ambient light lost)."""
 
-    blocked: tuple[tuple[Rect, int, F32], ...]
-    contact: tuple[tuple[Rect, F32], ...]
+    blocked: tuple[tuple[Rect, int, Floats], ...]
+    contact: tuple[tuple[Rect, Floats], ...]
 
 
-def _rect_of(world: World, points: F32, size_wh: tuple[int, int], margin: int) -> Rect | None:
+def _rect_of(world: World, points: Floats, size_wh: tuple[int, int], margin: int) -> Rect | None:
     """The picture rectangle (even edges) around world ``points``; None when out of sight."""
     w, h = size_wh
     xy, depth = world.lens.project(points)
@@ -45,10 +45,10 @@ def _rect_of(world: World, points: F32, size_wh: tuple[int, int], margin: int) -
     return (x0, y0, x1, y1) if x1 - x0 >= 4 and y1 - y0 >= 4 else None
 
 
-def _sources(world: World, figure: Figure) -> list[tuple[int, F32, bool]]:
+def _sources(world: World, figure: Figure) -> list[tuple[int, Floats, bool]]:
     """Lights worth a shadow for this figure: (layer, direction or place, is a direction)."""
     rig = world.rig
-    out: list[tuple[int, F32, bool]] = []
+    out: list[tuple[int, Floats, bool]] = []
     first = 0
     if rig.sun_to is not None:
         out.append((0, rig.sun_to, True))
@@ -56,17 +56,19 @@ def _sources(world: World, figure: Figure) -> list[tuple[int, F32, bool]]:
     centre = figure.vertices.mean(axis=0)
     ranked = []
     for i, lamp in enumerate(rig.lamps):
-        gap = float(np.linalg.norm(np.float32(lamp.at_m) - centre))
+        gap = float(np.linalg.norm(f32(lamp.at_m) - centre))
         if i != rig.camera_lamp and gap < _LAMP_REACH_M:
             ranked.append((-lamp.power / max(gap, 0.5) ** 2, i))
-    out += [(first + i, np.float32(rig.lamps[i].at_m), False) for _, i in sorted(ranked)[:_LAMPS_PER_FIGURE]]
+    out += [(first + i, f32(rig.lamps[i].at_m), False) for _, i in sorted(ranked)[:_LAMPS_PER_FIGURE]]
     return out
 
 
-def _reach(figure: Figure, source: F32, is_direction: bool) -> F32:
+def _reach(figure: Figure, source: Floats, is_direction: bool) -> Floats:
     """Points that span the figure and its shadow on the ground."""
     low, high = figure.low, figure.high
-    corners = np.float32([(x, y, z) for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (max(low[2], 0.0), high[2])])
+    corners = f32(
+        [(x, y, z) for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (max(low[2], 0.0), high[2])]
+    )
     away = -np.broadcast_to(source, corners.shape) if is_direction else corners - source
     drop = np.minimum(away[:, 2:3], -0.06 * np.linalg.norm(away, axis=1, keepdims=True))
     landed = corners + away * np.minimum(corners[:, 2:3] / -drop, 40.0 if is_direction else 3.0)
@@ -75,7 +77,7 @@ def _reach(figure: Figure, source: F32, is_direction: bool) -> F32:
 
 def cast_shadows(world: World, plate: Plate, figures: Sequence[Figure], size_wh: tuple[int, int]) -> Shade:
     """All shadows of one instant. Overlapping shadows of one light are merged by taking the darker."""
-    layers: dict[int, list[tuple[Rect, F32]]] = {}
+    layers: dict[int, list[tuple[Rect, Floats]]] = {}
     for figure in figures:
         for layer, source, is_direction in _sources(world, figure):
             rect = _rect_of(world, _reach(figure, source, is_direction), size_wh, 3)
@@ -87,28 +89,28 @@ def cast_shadows(world: World, plate: Plate, figures: Sequence[Figure], size_wh:
             blocked = _blocked(plate, figure, rect, source, is_direction)
             if blocked.any():
                 layers.setdefault(layer, []).append((rect, blocked))
-    merged = [(rect, layer, share) for layer, parts in layers.items() for rect, share in _merged(parts, size_wh)]
+    merged = [(rect, layer, share) for layer, parts in layers.items() for rect, share in _merged(parts)]
     contact = [item for item in (_contact(world, plate, figure, size_wh) for figure in figures) if item is not None]
     return Shade(tuple(merged), tuple(contact))
 
 
-def _blocked(plate: Plate, figure: Figure, rect: Rect, source: F32, is_direction: bool) -> F32:
+def _blocked(plate: Plate, figure: Figure, rect: Rect, source: Floats, is_direction: bool) -> Floats:
     x0, y0, x1, y1 = rect
     points = plate.points[y0:y1:2, x0:x1:2].reshape(-1, 3)
     if is_direction:
-        towards, reach = np.broadcast_to(source, points.shape).astype(np.float32), np.full(len(points), 80.0, np.float32)
+        towards, reach = f32(np.broadcast_to(source, points.shape)), f32(np.full(len(points), 80.0))
     else:
-        towards = source - points
-        reach = np.linalg.norm(towards, axis=1).astype(np.float32)
-        towards = (towards / reach[:, None]).astype(np.float32)
+        gap = source - points
+        reach = f32(np.linalg.norm(gap, axis=1))
+        towards = f32(gap / reach[:, None])
     hidden = figure.tracer.is_blocked(*figure.local_rays(points, towards), reach)
     small = hidden.reshape((y1 - y0 + 1) // 2, (x1 - x0 + 1) // 2).astype(np.float32)
     large = cv2.resize(small, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     size = 3 if is_direction else 7
-    return np.asarray(cv2.blur(large, (size, size)), np.float32) * np.float32(0.97 if is_direction else 0.88)
+    return np.asarray(cv2.blur(large, (size, size)), np.float32) * f32(0.97 if is_direction else 0.88)
 
 
-def _merged(parts: list[tuple[Rect, F32]], size_wh: tuple[int, int]) -> list[tuple[Rect, F32]]:
+def _merged(parts: list[tuple[Rect, Floats]]) -> list[tuple[Rect, Floats]]:
     """One share per pixel for one light: disjoint pieces stay, overlapping ones are united on a common rectangle."""
     if len(parts) == 1:
         return parts
@@ -127,15 +129,15 @@ def _merged(parts: list[tuple[Rect, F32]], size_wh: tuple[int, int]) -> list[tup
     return out
 
 
-def _contact(world: World, plate: Plate, figure: Figure, size_wh: tuple[int, int]) -> tuple[Rect, F32] | None:
+def _contact(world: World, plate: Plate, figure: Figure, size_wh: tuple[int, int]) -> tuple[Rect, Floats] | None:
     """Ambient light lost on the ground next to feet, bodies and under vehicles, from the lowest parts' outline."""
     low = figure.vertices[figure.vertices[:, 2] < figure.low[2] + 0.45]
     if float(figure.low[2]) > 0.4:
         return None
     is_small = figure.label in ("person", "dog", "bag", "bicycle", "motorcycle")
     spread = 0.16 if is_small else 0.35
-    edge = np.concatenate([low, low + np.float32([[2.2 * spread, 0, 0]]), low - np.float32([[2.2 * spread, 0, 0]]),
-                           low + np.float32([[0, 2.2 * spread, 0]]), low - np.float32([[0, 2.2 * spread, 0]])])  # fmt: skip
+    edge = np.concatenate([low, low + f32([[2.2 * spread, 0, 0]]), low - f32([[2.2 * spread, 0, 0]]),
+                           low + f32([[0, 2.2 * spread, 0]]), low - f32([[0, 2.2 * spread, 0]])])  # fmt: skip
     edge[:, 2] = 0.0
     rect = _rect_of(world, edge.astype(np.float32), size_wh, 2)
     if rect is None:
@@ -155,7 +157,7 @@ def _contact(world: World, plate: Plate, figure: Figure, size_wh: tuple[int, int
         cv2.fillConvexPoly(floor, hull, 1.0)
     floor = cv2.GaussianBlur(floor, (0, 0), spread / cell)
     peak = 0.72 if is_small else 0.9
-    floor = np.clip(floor * (2.6 if is_small else 1.25), 0.0, 1.0) * np.float32(peak)
+    floor = np.clip(floor * (2.6 if is_small else 1.25), 0.0, 1.0) * f32(peak)
     at = ((ground[..., :2] - origin) / cell).astype(np.float32)
     dark = cv2.remap(floor, at[..., 0].copy(), at[..., 1].copy(), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     dark[(plate.normals[y0:y1:2, x0:x1:2, 2] < 0.7) | (ground[..., 2] > 0.5)] = 0.0

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
-from numpy.typing import NDArray
+
+from pipeline.scenes.arrays import Bools, Floats, Ints, f32
 
 __all__ = ["Hits", "RayScene"]
-
-F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -29,9 +28,9 @@ class Hits:
     ``uv`` are the barycentric weights of the face's second and third vertex.
     """
 
-    face: NDArray[np.int32]
-    distance: F32
-    uv: F32
+    face: Ints
+    distance: Floats
+    uv: Floats
 
     def __repr__(self) -> str:
         return f"Hits(n={len(self.face)}, hit={int((self.face >= 0).sum())})"
@@ -40,7 +39,7 @@ class Hits:
 class RayScene:
     """An acceleration structure over one mesh; immutable once built."""
 
-    def __init__(self, vertices: F32, faces: NDArray[np.int32]) -> None:
+    def __init__(self, vertices: Floats, faces: Ints) -> None:
         self._is_empty = len(faces) == 0
         self._scene = EmbreeScene()
         if not self._is_empty:
@@ -48,26 +47,26 @@ class RayScene:
                 self._scene, np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32)
             )
 
-    def first_hit(self, origins: F32, directions: F32) -> Hits:
-        """The nearest face along each ray. ``origins``, ``directions`` (N, 3); distances in units of direction length."""
+    def first_hit(self, origins: Floats, directions: Floats) -> Hits:
+        """The nearest face along each ray; ``origins``, ``directions`` (N, 3), distances in direction lengths."""
         n = len(directions)
         if self._is_empty or n == 0:
             return Hits(np.full(n, -1, np.int32), np.full(n, np.inf, np.float32), np.zeros((n, 2), np.float32))
         answer = self._scene.run(_rays(origins, n), _rays(directions, n), output=1)
         face = answer["primID"]
-        distance = np.where(face >= 0, answer["tfar"], np.float32(np.inf)).astype(np.float32)
+        distance = np.where(face >= 0, answer["tfar"], f32(np.inf)).astype(np.float32)
         return Hits(face, distance, np.stack([answer["u"], answer["v"]], axis=1))
 
-    def is_blocked(self, origins: F32, directions: F32, max_distance: F32 | float = 1e30) -> NDArray[np.bool_]:
+    def is_blocked(self, origins: Floats, directions: Floats, max_distance: Floats | float = 1e30) -> Bools:
         """True (N,) where anything lies within ``max_distance`` (in units of direction length) along the ray."""
         n = len(directions)
         if self._is_empty or n == 0:
             return np.zeros(n, bool)
         limit = np.full(n, max_distance, np.float32)
         reach = self._scene.run(_rays(origins, n), _rays(directions, n), dists=limit.copy(), query="DISTANCE")
-        return np.asarray(reach < limit * np.float32(0.9999), bool)
+        return np.asarray(reach < limit * f32(0.9999), bool)
 
 
-def _rays(vectors: F32, n: int) -> F32:
+def _rays(vectors: Floats, n: int) -> Floats:
     whole = np.ascontiguousarray(np.broadcast_to(vectors, (n, 3)), np.float32)
     return whole if whole.flags.writeable else whole.copy()  # the binding asks for writable buffers

@@ -8,8 +8,6 @@ seconds of media time from the first frame, boxes in pixels. Next file: ``pipeli
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +24,9 @@ class TruthObject:
     """One object in one frame.
 
     ``xyxy``: box of the visible pixels; ``full_xyxy``: box of the whole object, also where hidden or beyond the
-    frame; ``visible``: share of it that is seen. ``posture``: upright, bent, lying, or empty for things. ``heading_deg``
-    in the world; ``direction``: left, right, towards or away as the camera sees it, still when it stands.
-    ``colors``: part -> colour word. ``is_parked``: part of the set.
+    frame; ``visible``: share of it that is seen. ``posture``: upright, bent, lying, or empty for things.
+    ``heading_deg`` in the world; ``direction``: left, right, towards or away as the camera sees it, still when it
+    stands. ``colors``: part -> colour word. ``is_parked``: part of the set; ``is_carried``: a bag on somebody.
     """
 
     id: int
@@ -76,7 +74,7 @@ class TruthEvent:
 
 @dataclass(frozen=True, slots=True)
 class TruthZone:
-    """A zone as the camera sees it: polygon in 0..1 of the picture (may reach outside), and its role."""
+    """A zone as the camera sees it: polygon in 0..1 of the picture, cut to it, and its role."""
 
     name: str
     role: str
@@ -104,11 +102,12 @@ class Truth:
 
     def save(self, path: Path) -> None:
         """Write the JSON whole or not at all. Raises StorageError."""
+        part = path.with_name(path.name + ".part")
         try:
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as part:
-                part.write(self.to_json())
-            os.replace(part.name, path)
+            part.write_text(self.to_json(), encoding="utf-8")
+            part.replace(path)
         except OSError as error:
+            part.unlink(missing_ok=True)
             raise StorageError(f"cannot write the truth to {path}: {error.strerror or error}") from error
 
 
@@ -124,7 +123,10 @@ def load_truth(path: Path) -> Truth:
             raise UsageError(f"{path}: truth of a version other than 1")
         frames = tuple(
             FrameTruth(
-                f["index"], f["at_s"], tuple(TruthObject(**{k: _tupled(v) for k, v in o.items()}) for o in f["objects"]), f["camera"]
+                f["index"],
+                f["at_s"],
+                tuple(TruthObject(**{k: _tupled(v) for k, v in o.items()}) for o in f["objects"]),
+                f["camera"],
             )
             for f in head.pop("frames")
         )

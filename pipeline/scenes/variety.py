@@ -29,7 +29,11 @@ def _camera(camera: Camera, rng: np.random.Generator, is_indoor: bool) -> Camera
     )
     lx, ly, lz = camera.look_at_m
     far = math.hypot(lx - px, ly - py)
-    look = (lx + float(rng.normal(0, 0.10)) * far, ly + float(rng.normal(0, 0.06)) * far, lz + float(rng.uniform(-0.3, 0.5)))
+    look = (
+        lx + float(rng.normal(0, 0.10)) * far,
+        ly + float(rng.normal(0, 0.06)) * far,
+        lz + float(rng.uniform(-0.3, 0.5)),
+    )
     return replace(
         camera,
         position_m=position,
@@ -63,12 +67,16 @@ def _prop(prop: Prop, rng: np.random.Generator) -> Prop:
         kind = "van"
     color = str(rng.choice(tuple(PAINTS)))
     return replace(
-        prop, kind=kind, color=color, seed=int(rng.integers(1000)), yaw_deg=prop.yaw_deg + float(rng.normal(0, 3)) + 180.0 * int(rng.integers(2))
+        prop,
+        kind=kind,
+        color=color,
+        seed=int(rng.integers(1000)),
+        yaw_deg=prop.yaw_deg + float(rng.normal(0, 3)) + 180.0 * int(rng.integers(2)),
     )
 
 
 def vary(scene: Scene, seed: int) -> Scene:
-    """``scene`` with another camera pose and lens, light, weather, parked vehicles and date; deterministic in ``seed``."""
+    """``scene`` with another camera pose, lens, light, weather, date and parked vehicles; deterministic in ``seed``."""
     rng = np.random.default_rng([seed, 4242])
     is_indoor = scene.light.mode == "indoor"
     props = tuple(_prop(prop, rng) for prop in scene.props if prop.kind not in VEHICLE_LENGTH_M or rng.random() < 0.85)
