@@ -57,13 +57,15 @@ class QuietWatch:
     """Learns what a camera sends while nothing moves, and notices more than that.
 
     Bytes are summed over slices of a fifth of a second, which evens out B-frames, and compared with the slices at the
-    same place of earlier GOPs, because encoders spend more just after a key frame. The alarm level is a quantile of
-    the camera's own quiet past: no assumption on codec, noise or bit rate control is needed.
+    same place of earlier GOPs, because encoders spend more just after a key frame. One slice far above its level is
+    an alarm, and so is a second in which all are a little above it. Both alarm levels are quantiles of the camera's
+    own quiet past: no assumption on codec, noise or bit rate control is needed.
     """
 
     _SLICE_S = 0.2
     _MIN_LEARNED = 20
     _MAX_LEARNED = 512
+    _SUSTAINED = 5
     _FRESH_S = 2.0
     _LOOKS = 40
     _LEAST_MOTION = 0.0004
@@ -72,15 +74,18 @@ class QuietWatch:
         self._config = config
         self._learned: deque[_Slice] = deque(maxlen=self._MAX_LEARNED)
         self._motions: deque[float] = deque(maxlen=self._LOOKS)
+        self._recent: deque[float] = deque(maxlen=self._SUSTAINED)
         self.reset()
 
     def reset(self) -> None:
         """A new session: sizes of another encoder, or of another setting, teach nothing."""
         self._learned.clear()
         self._motions.clear()
+        self._recent.clear()
         self._levels: dict[int, float] = {}
         self._typical = 0.0
         self._limit: float | None = None
+        self._sustained_limit = float("inf")
         self._key_s: float | None = None
         self._gop_s: float | None = None
         self._quiet_since_s: float | None = None
@@ -135,15 +140,21 @@ class QuietWatch:
             self._close_slice(at_s)
             self._place, self._size = place, 0
         self._size += size
-        is_alarm = self._limit is not None and self._size > self._limit * self._levels.get(place, self._typical)
+        is_alarm = self._limit is not None and (
+            self._size > self._limit * self._level(place)
+            or (len(self._recent) == self._SUSTAINED and sum(self._recent) / self._SUSTAINED > self._sustained_limit)
+        )
         is_overdue = at_s - self._key_s > self._config.max_blind_s
         if is_alarm or is_overdue:
             self._look_until_s = at_s + self._config.look_s
         return is_alarm or is_overdue
 
     def _close_slice(self, at_s: float) -> None:
-        if self._place >= 0 and self._size and self._quiet_since_s is not None:
-            self._learned.append(_Slice(at_s, self._place, self._size))
+        if self._place >= 0 and self._size:
+            if self._limit is not None:
+                self._recent.append(self._size / self._level(self._place))
+            if self._quiet_since_s is not None:
+                self._learned.append(_Slice(at_s, self._place, self._size))
         self._place, self._size = -1, 0
 
     def _note_key(self, at_s: float) -> None:
@@ -161,7 +172,19 @@ class QuietWatch:
             places.setdefault(piece.place, []).append(piece.size)
         self._typical = statistics.median(piece.size for piece in self._learned)
         self._levels = {place: statistics.median(sizes) for place, sizes in places.items() if len(sizes) >= 3}
-        excess = sorted(piece.size / self._levels.get(piece.place, self._typical) for piece in self._learned)
-        # Few slices say little about rare ones: the largest of n is exceeded once in n + 1.
-        rank = int((1 - self._config.alarm_share) * len(excess)) if len(excess) > 1 / self._config.alarm_share else -1
-        self._limit = excess[rank] * (1 + self._config.margin)
+        excess = [piece.size / self._level(piece.place) for piece in self._learned]
+        seconds = [
+            sum(run) / self._SUSTAINED for run in zip(*(excess[k:] for k in range(self._SUSTAINED)), strict=False)
+        ]
+        self._limit = self._rare(excess) * (1 + self._config.margin)
+        self._sustained_limit = self._rare(seconds) * (1 + self._config.margin / 2)
+
+    def _level(self, place: int) -> float:
+        return self._levels.get(place, self._typical)
+
+    def _rare(self, values: list[float]) -> float:
+        """What ``alarm_share`` of ``values`` exceed; of few values the largest, which says little enough."""
+        ranked = sorted(values)
+        return ranked[
+            int((1 - self._config.alarm_share) * len(ranked)) if len(ranked) * self._config.alarm_share > 1 else -1
+        ]
