@@ -192,13 +192,18 @@ class CameraReader:
 def recording_length_s(source: SourceConfig, open_media: OpenMedia = open_media) -> float | None:
     """Length in seconds of all files of a recording, for a progress bar; None when live, or a file does not say.
 
-    Raises what opening the source raises.
+    Raises what opening the source raises; of a folder, files that cannot be opened add nothing.
     """
     if source.is_live or source.kind == "stdin":
         return None
     total_s = 0.0
     for request in requests(source):
-        media = open_media(request)
+        try:
+            media = open_media(request)
+        except SourceError:
+            if source.kind != "directory":
+                raise
+            continue
         try:
             if media.duration_s is None:
                 return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -457,8 +459,33 @@ def test_a_source_that_does_not_declare_its_size_shows_it(tmp_path: Path) -> Non
 def test_length_of_a_recording(tmp_path: Path) -> None:
     write_clip(tmp_path / "1.mp4", frames=50)
     write_clip(tmp_path / "2.mp4", frames=25)
+    (tmp_path / "3.mp4").write_bytes(b"no video")
     assert recording_length_s(SourceConfig(str(tmp_path))) == pytest.approx(3.0, abs=0.05)
     assert recording_length_s(SourceConfig("rtsp://cam/1")) is None
+    with pytest.raises(SourceRefused):
+        recording_length_s(SourceConfig(str(tmp_path / "3.mp4")))
+
+
+def test_standard_input_is_read_to_its_end(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mkv", paint=numbered)
+    program = (
+        "from pipeline.ingest.camera import CameraConfig, CameraReader\n"
+        "from pipeline.ingest.source import SourceConfig\n"
+        "from pipeline.types import Frame\n"
+        "frames = [v for v in CameraReader(CameraConfig('cam', SourceConfig('-'))) if isinstance(v, Frame)]\n"
+        "print(len(frames), frames[-1].note.ended)\n"
+    )
+    with path.open("rb") as stream:
+        done = subprocess.run([sys.executable, "-c", program], stdin=stream, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1] == "True"
+    assert int(done.stdout.split()[0]) in (11, 12)
+
+
+def test_an_ingest_process_imports_only_what_it_needs() -> None:
+    program = "import pipeline.ingest.camera, sys; print(*sorted(m.split('.')[0] for m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    heavy = {"torch", "openvino", "scipy", "pydantic", "redis", "ultralytics", "transformers", "rich", "typer"}
+    assert heavy.isdisjoint(done.stdout.split())
 
 
 @pytest.mark.parametrize(
