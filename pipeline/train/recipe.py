@@ -95,7 +95,7 @@ def _refuse_unknown(tree: Any, kind: Any, where: str, path: Path) -> None:
     origin = typing.get_origin(kind)
     if origin in (tuple, list) and isinstance(tree, list):
         for number, item in enumerate(tree):
-            _refuse_unknown(item, typing.get_args(kind)[0], f"{where}[{number}]", path)
+            _refuse_unknown(item, typing.get_args(kind)[0], f"{where[:-1]}[{number}].", path)
         return
     if origin in (typing.Union, types.UnionType):
         for option in typing.get_args(kind):

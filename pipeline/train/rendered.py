@@ -1,8 +1,8 @@
 """Rendered frames with exact truth as training or test pictures.
 
 In: frames from any renderer, handed over by whoever knows it (``workers/train_cli.py`` takes ``pipeline/scenes``). Out:
-pictures and a manifest like those of ``pipeline/train/prepare.py``. How much of an object is seen becomes its confidence:
-truth has no doubt, but an object mostly hidden is neither to be demanded nor to be punished.
+pictures and a manifest like those of ``pipeline/train/prepare.py``. How much of an object is seen becomes its
+confidence: truth has no doubt, but an object mostly hidden is neither to be demanded nor to be punished.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def _sample(frame: RenderedFrame, path: Path) -> Sample:
 
 
 def write_rendered(frames: Iterable[RenderedFrame], manifest: Path, jpeg_quality: int = 85) -> int:
-    """Write pictures beside ``manifest`` and the manifest itself; returns how many. JPEG stands in for the camera's codec.
+    """Write pictures beside ``manifest`` and the manifest itself; returns how many.
 
-    Raises :class:`UsageError` when there is no frame, or a class is unknown.
+    JPEG stands in for the camera's codec. Raises :class:`UsageError` when there is no frame, or a class is unknown.
     """
     samples: list[Sample] = []
     for frame in frames:

@@ -126,9 +126,9 @@ def plot_curves(out: Path, logs: Mapping[str, Path], points: Mapping[str, Sequen
         right.plot([p[0] for p in series], [p[1] for p in series], marker="o", label=name)
     left.set(xlabel="pictures seen", ylabel="loss", title="training loss")
     right.set(xlabel="pictures seen", ylabel="AP50", ylim=(0, 1), title="held-out cameras")
-    for axes, has_any in ((left, bool(logs)), (right, bool(points))):
+    for axes in (left, right):
         axes.grid(alpha=0.3)
-        if has_any:
+        if axes.get_legend_handles_labels()[0]:
             axes.legend()
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=100)

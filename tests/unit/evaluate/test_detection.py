@@ -32,6 +32,7 @@ def _judged(
     )
 
 
+_XY, _SIDE = st.floats(0, 80), st.floats(4, 20)
 _A, _B, _FAR = (0.0, 0.0, 10.0, 10.0), (20.0, 0.0, 30.0, 10.0), (80.0, 80.0, 90.0, 90.0)
 
 
@@ -63,7 +64,9 @@ def test_half_the_objects_found_gives_half_the_recall_points() -> None:
 
 
 def test_a_second_box_on_the_same_object_is_a_false_alarm() -> None:
-    score = evaluate_detection([_judged([(_A, 0), (_B, 0)], [(_A, 0, 0.9), (_A, 0, 0.8), (_B, 0, 0.7)])], _LABELS).score("person")
+    score = evaluate_detection(
+        [_judged([(_A, 0), (_B, 0)], [(_A, 0, 0.9), (_A, 0, 0.8), (_B, 0, 0.7)])], _LABELS
+    ).score("person")
     assert score is not None
     assert score.precision < 1.0
     assert score.ap50 == pytest.approx((51 + 50 * 2 / 3) / 101)
@@ -100,13 +103,20 @@ def test_nothing_to_judge_on_and_ragged_arrays_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         evaluate_detection([], _LABELS)
     with pytest.raises(ValueError, match="found: expected"):
-        Judged("s", np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool), np.zeros((2, 4), np.float32),
-               np.zeros(2, np.int64), np.zeros(1, np.float32))  # fmt: skip
+        Judged(
+            "s",
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.int64),
+            np.zeros(0, bool),
+            np.zeros((2, 4), np.float32),
+            np.zeros(2, np.int64),
+            np.zeros(1, np.float32),
+        )
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 80), st.floats(0, 80), st.floats(4, 20), st.integers(0, 1)), max_size=6),
-    st.lists(st.tuples(st.floats(0, 80), st.floats(0, 80), st.floats(4, 20), st.integers(0, 1), st.floats(0, 1)), max_size=8),
+    st.lists(st.tuples(_XY, _XY, _SIDE, st.integers(0, 1)), max_size=6),
+    st.lists(st.tuples(_XY, _XY, _SIDE, st.integers(0, 1), st.floats(0, 1)), max_size=8),
 )
 def test_scores_stay_between_zero_and_one(
     truth: list[tuple[float, float, float, int]], found: list[tuple[float, float, float, int, float]]

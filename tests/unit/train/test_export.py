@@ -97,7 +97,9 @@ def test_agreement_counts_lost_moved_and_relabelled_objects() -> None:
     assert agreement(says(0, 40), says(1, 40), planes, 0.5).matched == 0.0
 
 
-def test_unknown_kinds_and_nothing_to_calibrate_with_are_refused(student: Student, stills: Path, tmp_path: Path) -> None:
+def test_unknown_kinds_and_nothing_to_calibrate_with_are_refused(
+    student: Student, stills: Path, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="tflite"):
         export(student, _config(stills, tmp_path), ("tflite",))
     manifest = tmp_path / "m.jsonl"

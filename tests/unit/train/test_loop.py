@@ -14,6 +14,7 @@ import torch
 from pipeline.errors import ModelError, StorageError, UsageError
 from pipeline.train.augment import AugmentConfig
 from pipeline.train.checkpoint import load_checkpoint
+from pipeline.train.degrade import DegradeConfig
 from pipeline.train.loader import Mixture
 from pipeline.train.loop import Phase, TrainConfig, TrainProgress, train
 from pipeline.train.student import StudentConfig
@@ -55,9 +56,11 @@ def test_a_run_leaves_a_checkpoint_a_log_and_a_report(stills: Path, tmp_path: Pa
 
 def test_the_loss_falls(stills: Path, tmp_path: Path) -> None:
     seen: list[float] = []
-    config = _config(tmp_path / "run", stills, steps=30, phases=(Phase(1.0, (64, 64), 8),), learning_rate=3e-3)
+    plain = AugmentConfig(0.0, 0.0, 0.0, aspect_range=(1.0, 1.0), degrade=DegradeConfig.off())
+    phases = (Phase(1.0, (96, 64), 8, (1.0, 1.0), 0.0),)
+    config = _config(tmp_path / "run", stills, steps=36, phases=phases, learning_rate=1e-2, augment=plain)
     train(config, lambda p: seen.append(p.loss))
-    assert sum(seen[-5:]) < 0.8 * sum(seen[:5])
+    assert sum(seen[-5:]) < 0.75 * sum(seen[:5])
 
 
 def test_a_killed_run_goes_on_exactly_where_it_stopped(stills: Path, tmp_path: Path) -> None:

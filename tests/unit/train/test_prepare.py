@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, UsageError
 from pipeline.train.prepare import PrepareConfig, merge_labels, prepare, sample_clip
 from pipeline.train.samples import CLASSES, read_manifest
 from pipeline.train.split import NearCopies, difference_hash, read_split
-from tests.unit.train.conftest import Toy, picture
+from tests.unit.train.conftest import Toy
 
 
 def _quiet(*_: object) -> None:
