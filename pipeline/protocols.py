@@ -159,7 +159,7 @@ class Bus(Protocol):
     def read(
         self, positions: Mapping[tuple[str, Topic], str], *, max_entries: int, block_s: float
     ) -> dict[tuple[str, Topic], list[Entry]]:
-        """Entries after each position, oldest first; waits up to ``block_s`` for the first.
+        """At most ``max_entries`` after each position, oldest first; waits up to ``block_s`` for the first.
 
         What cannot be parsed goes to ``dead`` and is left out.
         """

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import UsageError, VedetteError
 from pipeline.redact import redact
+from workers import scenes_cli, train_cli
 
 if TYPE_CHECKING:
     from pipeline.telemetry import Telemetry
@@ -240,6 +241,10 @@ def check(
     from workers.check import print_checkup
 
     raise typer.Exit(print_checkup(check_site(site), Console(), is_json=as_json))
+
+
+app.add_typer(scenes_cli.app, name="scenes")
+app.add_typer(train_cli.app, name="train")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,6 +21,8 @@ from workers.runtime import Liveness, bus_patience
 __all__ = ["work"]
 
 BLOCK_S = 0.5
+HIGH_WATER = DETECTIONS.max_entries - 2 * FRAMES.max_entries
+"""Findings of a recording that may wait to be folded; above, its frames wait, so that none is ever trimmed."""
 
 
 def work(
@@ -51,7 +53,7 @@ def work(
             positions[camera] = "0"  # what its former worker left unanswered is answered first
             telemetry.log.info("camera_claimed", role="detect", camera=camera)
         if positions:
-            bus_patience(lambda: _fetch(bus, stage, positions, recorded, now), stop, telemetry, liveness)
+            bus_patience(lambda: _fetch(bus, stage, positions, recorded, telemetry, now), stop, telemetry, liveness)
             _answer(bus, stage, telemetry, stop, now)
         else:
             stop.wait(BLOCK_S)
@@ -60,14 +62,27 @@ def work(
 
 
 def _fetch(
-    bus: Bus, stage: DetectStage, positions: dict[str, str], recorded: frozenset[str], now: Callable[[], float]
+    bus: Bus,
+    stage: DetectStage,
+    positions: dict[str, str],
+    recorded: frozenset[str],
+    telemetry: Telemetry,
+    now: Callable[[], float],
 ) -> None:
     """Let what is new on every camera's stream wait in the stage; blocks a while when nothing is.
 
     A live frame's wait counts from here: its media time follows the camera's clock, which drifts from ours.
     """
-    streams = {(camera, FRAMES): position for camera, position in positions.items()}
+    streams = {
+        (camera, FRAMES): position
+        for camera, position in positions.items()
+        if camera not in recorded or bus.depth(camera, DETECTIONS) < HIGH_WATER
+    }
+    if not streams:
+        time.sleep(BLOCK_S)
+        return
     for (camera, _), entries in bus.read(streams, max_entries=FRAMES.max_entries, block_s=BLOCK_S).items():
+        telemetry.queued(camera, FRAMES.name, len(entries))
         for entry in entries:
             stage.offer(camera, entry, None if camera in recorded else now())
             positions[camera] = entry.id

@@ -11,11 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline.telemetry import Telemetry
-
 from pipeline.bus.topics import FRAMES, PACKETS, Topic
 from pipeline.errors import BusError, SourceError, VedetteError
 from pipeline.protocols import Bus
+from pipeline.telemetry import Telemetry
 from pipeline.types import Frame, PacketBatch
 from workers.claims import Claims
 from workers.runtime import Liveness, bus_patience
@@ -149,6 +148,7 @@ class _Outlet:
         else:
             try:
                 self._bus.append(self._camera, topic, value)
+                self._telemetry.published(value)
                 if self._is_bus_away:
                     self._telemetry.log.info("bus_back")
                 self._is_bus_away = False
@@ -167,10 +167,12 @@ class _Outlet:
     def _put_patiently(self, value: Frame | PacketBatch, wait_s: float) -> None:
         """A recording loses nothing: wait for room as long as it takes. Packets are not needed to decide."""
         if isinstance(value, PacketBatch):
-            bus_patience(lambda: self._bus.append(self._camera, self._packets, value), self._stop, self._telemetry)
+            if bus_patience(lambda: self._bus.append(self._camera, self._packets, value), self._stop, self._telemetry):
+                self._telemetry.published(value)
             return
         while not self._stop.is_set():
             if bus_patience(
                 lambda: self._bus.append(self._camera, FRAMES, value, wait_s=wait_s), self._stop, self._telemetry
             ):
+                self._telemetry.published(value)
                 return

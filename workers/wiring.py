@@ -21,6 +21,7 @@ from pipeline.bus.redis import RedisBus
 from pipeline.bus.topics import PACKETS
 from pipeline.detect.card import model_name
 from pipeline.errors import SourceError, UsageError
+from pipeline.labels import GROUPS
 from pipeline.protocols import Bus, Count, Detector
 from pipeline.settings import BUNDLED_WEIGHTS, CameraSettings, DetectorSettings, RedisSettings, Secret, SiteSettings
 from pipeline.telemetry import Telemetry
@@ -65,8 +66,15 @@ def open_bus(settings: RedisSettings, count: Count) -> RedisBus:
 def new_detector(site: SiteSettings) -> Detector:
     """The detector ``site`` asks for: the bundled one, an exported network in OpenVINO, or ``.pt`` weights in torch.
 
-    Raises ModelError when the weights cannot be used, UsageError for a class the model does not know.
+    Raises ModelError when the weights cannot be used, UsageError for a class that it can never say, be it among the
+    detector's own settings or in a rule.
     """
+    detector = _load_detector(site)
+    _require_known_labels(site, detector)
+    return detector
+
+
+def _load_detector(site: SiteSettings) -> Detector:
     from pipeline.detect.selection import Selection
 
     settings = site.detector
@@ -85,6 +93,18 @@ def new_detector(site: SiteSettings) -> Detector:
     cache = site.data_dir / "compiled-models"
     placement = Placement(settings.device, settings.threads, settings.streams, cache_dir=cache)
     return OpenVinoDetector(BUNDLED_WEIGHTS if weights is None else Path(weights), selection, placement)
+
+
+def _require_known_labels(site: SiteSettings, detector: Detector) -> None:
+    """A group stays allowed when this detector knows none of it: the rules that apply everywhere name all groups."""
+    from pipeline.detect.selection import labels_of
+
+    for camera in site.cameras:
+        for rule in camera.alert.rules:
+            try:
+                labels_of((word for word in rule.labels if word not in GROUPS), detector.labels)
+            except UsageError as error:
+                raise UsageError(f"Camera {camera.name}, rule {rule.name}: {error}") from error
 
 
 def detector_name(settings: DetectorSettings) -> str:
@@ -141,12 +161,16 @@ def packet_reader(
 
 
 def ingest(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness, stop: threading.Event) -> int:
-    """Read the camera of ``job`` onto the bus until told to stop or its recording ends; the exit code."""
+    """Read the camera of ``job`` onto the bus until told to stop or its recording ends; the exit code.
+
+    A replay whose ingest process died is read from its beginning again: the same frames get the same keys, and the
+    fold takes each once.
+    """
     from workers.ingest import work
 
     camera = site.camera(job.camera or site.cameras[0].name)
     bus = open_bus(site.redis, telemetry.count)
-    readers: list[Reader] = [partial(_frames_after, camera, site.detector.frame_wh, telemetry, job.start_at)]
+    readers: list[Reader] = [partial(_frames_after, camera, site.detector.frame_wh, telemetry, job)]
     if camera.detect_url is not None:
         readers.append(partial(_packets_after, camera, telemetry))
     error = work(
@@ -198,10 +222,11 @@ def _frames_after(
     camera: CameraSettings,
     frame_wh: tuple[int, int],
     telemetry: Telemetry,
-    start_at: datetime | None,
+    job: Job,
     past: Past | None,
 ) -> Iterator[Frame | PacketBatch]:
-    return frame_reader(camera, frame_wh, telemetry, after=past, start_at=start_at)
+    after = None if job.is_lossless else past
+    return frame_reader(camera, frame_wh, telemetry, after=after, start_at=job.start_at)
 
 
 def _packets_after(camera: CameraSettings, telemetry: Telemetry, past: Past | None) -> Iterator[Frame | PacketBatch]:
