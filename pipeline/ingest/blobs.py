@@ -27,6 +27,7 @@ _MIN_TRAVEL_OF_SIZE = 0.4
 _MIN_STRAIGHTNESS = 0.7
 _SPECKLE_MEMORY_S = 20.0
 _AREA_MEMORY_S = 60.0
+_MAX_SPECKLE_CELLS = 16.0  # what is much larger than this is looked at, whatever the weather
 
 Floats = NDArray[np.float64]
 
@@ -49,13 +50,16 @@ class _Chains:
 
     xyxy: Floats
     area: Floats
+    fresh: Floats
     looks: NDArray[np.intp]
     start_xy: Floats
     last_xy: Floats
     path: Floats
 
 
-_NONE = _Chains(*(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.intp), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)))
+_NONE = _Chains(
+    *(np.zeros((0, 4)), np.zeros(0), np.zeros(0), np.zeros(0, np.intp), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
+)
 
 
 class BlobChains:
@@ -65,7 +69,7 @@ class BlobChains:
         self._chains = _NONE
         self._at_s = -math.inf
         self._speckles = 0.0  # running mean of blobs per look that led nowhere
-        self._speckle_area = 0.0  # decaying maximum of their area
+        self._speckle_area = 0.0  # decaying maximum of their fresh cells
 
     @property
     def needed_looks(self) -> int:
@@ -74,7 +78,7 @@ class BlobChains:
 
     @property
     def speckle_area(self) -> float:
-        """Area in cells up to which blobs lately led nowhere."""
+        """Cells, known texture not counted, up to which blobs lately led nowhere."""
         return self._speckle_area
 
     def follow(self, is_changed: NDArray[np.bool_], is_fresh: NDArray[np.bool_], at_s: float) -> Blobs:
@@ -105,15 +109,16 @@ class BlobChains:
         start_xy[has_parent] = before.start_xy[source]
         step = np.linalg.norm(xy[has_parent] - before.last_xy[source], axis=1)
         path[has_parent] = before.path[source] + step
-        self._chains = _Chains(xyxy, area, looks, start_xy, xy, path)
+        self._chains = _Chains(xyxy, area, fresh, looks, start_xy, xy, path)
         return Blobs(xyxy, area, fresh, looks, _is_travelling(self._chains))
 
     def _forget(self, before: _Chains, was_continued: NDArray[np.bool_], pace: float) -> None:
         """Chains that end early are speckle: their number and size set what is believed next."""
-        is_speckle = ~was_continued & (before.looks < max(self.needed_looks, 3))
+        is_speckle = ~was_continued & (before.fresh >= 1) & (before.looks < max(self.needed_looks, 3))
         self._speckles += pace * (float(is_speckle.sum()) - self._speckles)
         if is_speckle.any():
-            self._speckle_area = max(self._speckle_area, float(before.area[is_speckle].max()))
+            largest = float(before.fresh[is_speckle].max())
+            self._speckle_area = max(self._speckle_area, min(largest, _MAX_SPECKLE_CELLS))
 
 
 def _blobs(is_changed: NDArray[np.bool_], is_fresh: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats, Floats]:

@@ -218,6 +218,21 @@ def test_key_frames_alone_do_not_hold_it_open_either(scene: Scene) -> None:
     assert _open_share(_watch(scene, 400, 0.5), 0.5, 200, 400) <= 0.15
 
 
+@pytest.mark.parametrize("weather", [_leaves, RAIN, SNOW], ids=["leaves", "rain", "snow"])
+def test_quiet_mode_rests_in_any_weather_and_still_sees_a_walker(weather: Scene) -> None:
+    """As ingest uses it: five looks per second while open, one every two seconds while closed."""
+    gate, at_s = MotionGate(), 0.0
+    spans: list[tuple[float, float, bool]] = []
+    while at_s < 172:
+        view = weather(at_s) if at_s < 160 else _with_box(weather(at_s), 300 - 15 * (at_s - 160), 75, 15, 45, 25)
+        is_open = gate.update(np.clip(view + NOISE[len(spans) % 16], 0, 255).astype(np.uint8), at_s).is_open
+        spans.append((at_s, 0.2 if is_open else 2.0, is_open))
+        at_s += spans[-1][1]
+    resting_s = sum(span_s for began_s, span_s, is_open in spans if 100 <= began_s < 160 and not is_open)
+    assert resting_s > 45
+    assert all(is_open for began_s, _, is_open in spans if began_s >= 162.1)
+
+
 def test_another_picture_altogether_is_global_and_opens_it_only_for_the_hold() -> None:
     other = np.ascontiguousarray(STREET[::-1, ::-1])
     readings = _watch(lambda t: STREET if t < 10 else other, 20)
