@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from pipeline.scenes.geometry import is_inside
 from pipeline.scenes.model import Gate, Scene, Zone
 from pipeline.scenes.timeline import VEHICLES, Actor, State
 from pipeline.scenes.truth import TruthEvent
 
-__all__ = ["EVENT_KINDS", "events_of", "is_inside", "zones_at"]
+__all__ = ["EVENT_KINDS", "events_of", "zones_at"]
 
 EVENT_KINDS: tuple[str, ...] = (
     "intrusion", "loitering", "running", "fall", "fight", "abandoned_bag", "wrong_way", "crowd",
@@ -27,17 +28,8 @@ _RATE_HZ = 10.0
 _RUN_M_S = 2.4
 _LEFT_ALONE_M = 3.0
 _CROWD_M = 3.5
+_CROWD_S = 5.0
 Samples = dict[int, list[tuple[float, State]]]
-
-
-def is_inside(points: Sequence[tuple[float, float]], at: tuple[float, float]) -> bool:
-    """Even-odd test of a point against a polygon."""
-    x, y = at
-    inside = False
-    for (ax, ay), (bx, by) in zip(points, (*points[1:], points[0]), strict=True):
-        if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
-            inside = not inside
-    return inside
 
 
 def zones_at(scene: Scene, at: tuple[float, float]) -> tuple[str, ...]:
@@ -46,14 +38,14 @@ def zones_at(scene: Scene, at: tuple[float, float]) -> tuple[str, ...]:
 
 
 def _spans(times: Iterable[float], max_gap_s: float) -> list[tuple[float, float]]:
-    """Merge instants closer than ``max_gap_s`` into intervals."""
+    """Merge sampled instants closer than ``max_gap_s`` into intervals; each instant stands for one sample's time."""
     out: list[tuple[float, float]] = []
     for t in times:
         if out and t - out[-1][1] <= max_gap_s:
             out[-1] = (out[-1][0], t)
         else:
             out.append((t, t))
-    return out
+    return [(a, b + 1.0 / _RATE_HZ) for a, b in out]
 
 
 def _sampled(scene: Scene, actors: Sequence[Actor]) -> Samples:
@@ -79,9 +71,9 @@ def _zone_events(zone: Zone, actors: Sequence[Actor], samples: Samples) -> list[
     if zone.crowd_n > 0:
         groups = {t: _densest(people) for t, people in people_at.items()}
         full = sorted(t for t, ids in groups.items() if len(ids) >= zone.crowd_n)
-        for a, b in _spans(full, 2.0):
+        for a, b in _spans(full, 1.0):
             ids = sorted(set().union(*(groups[t] for t in full if a <= t <= b)))
-            if b - a > 1.0:
+            if b - a > _CROWD_S:
                 out.append(TruthEvent("crowd", a, b, tuple(ids), zone.name))
     return out
 
@@ -212,7 +204,6 @@ def events_of(scene: Scene, actors: Sequence[Actor]) -> tuple[TruthEvent, ...]:
         out.append(TruthEvent(f"camera_{event.kind}", event.at_s, min(event.at_s + event.seconds, scene.seconds)))
     kept = [e for e in out if e.from_s < scene.seconds]
     rounded = [
-        TruthEvent(e.kind, round(e.from_s, 3), round(min(e.to_s + 1.0 / _RATE_HZ, scene.seconds), 3), e.actors, e.zone)
-        for e in kept
+        TruthEvent(e.kind, round(e.from_s, 3), round(min(e.to_s, scene.seconds), 3), e.actors, e.zone) for e in kept
     ]
     return tuple(sorted(rounded, key=lambda e: (e.from_s, e.kind, e.actors)))

@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pipeline.scenes.arrays import f32, i32
+from pipeline.scenes.geometry import is_inside
 from pipeline.scenes.meshes import Mesh, quad
 from pipeline.scenes.model import Prop
 from pipeline.scenes.pieces import Piece, default
 
-__all__ = ["GROUND"]
+__all__ = ["GROUND", "ground_height"]
+
+_SLAB_M = 0.11
 
 
 def _polygon(points: Sequence[tuple[float, float]], z: float, material: str) -> Mesh:
@@ -35,7 +38,7 @@ def _area(prop: Prop) -> Piece:
 
 def _slab(prop: Prop) -> Piece:
     """A raised pavement with kerb stones."""
-    height = default(prop.size_m, 2, 0.11)
+    height = default(prop.size_m, 2, _SLAB_M)
     parts = [_polygon(prop.points_m, height, prop.material or "paving")]
     for (ax, ay), (bx, by) in zip(prop.points_m, (*prop.points_m[1:], prop.points_m[0]), strict=True):
         parts.append(quad((ax, ay, 0), (bx, by, 0), (bx, by, height), (ax, ay, height), "kerb"))
@@ -99,6 +102,13 @@ def _crossing(prop: Prop) -> Piece:
         for x in np.arange(-length / 2 + 0.25, length / 2, 1.0)
     ]
     return Piece(tuple(m.moved((prop.at_m[0], prop.at_m[1], 0.0), prop.yaw_deg) for m in parts))
+
+
+def ground_height(props: Sequence[Prop], at: tuple[float, float]) -> float:
+    """Metres above zero of the surface an actor stands on at ``at``: a raised pavement, or the ground."""
+    return max(
+        (default(p.size_m, 2, _SLAB_M) for p in props if p.kind == "slab" and is_inside(p.points_m, at)), default=0.0
+    )
 
 
 GROUND: dict[str, Callable[[Prop], Piece]] = {

@@ -98,7 +98,7 @@ class Zone:
 
     ``restricted``: a person inside is an intrusion. ``walkway``: a vehicle inside is an event. ``one_way``: a vehicle
     or bicycle travelling against ``direction_deg`` is an event. ``loiter_s``: longest usual stay; ``crowd_n``: people
-    within 3.5 m of each other that make a crowd; 0 for no limit.
+    within 3.5 m of each other for 5 s that make a crowd; 0 for no limit.
     """
 
     name: str

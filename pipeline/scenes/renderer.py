@@ -20,6 +20,7 @@ from pipeline.scenes.cast import CARRIED_ID, Performer
 from pipeline.scenes.casting import compile_actors
 from pipeline.scenes.draw import Drawn, Sighting, draw
 from pipeline.scenes.events import events_of, zones_at
+from pipeline.scenes.ground import ground_height
 from pipeline.scenes.model import Camera, Scene
 from pipeline.scenes.noise import wander
 from pipeline.scenes.parked import ParkedVehicles
@@ -113,7 +114,8 @@ class Renderer:
                 continue
             states[actor.id] = (actor, state)
             if _may_be_seen(stage, state, self.scene.size_wh):
-                figures += self._performers[actor.id].figures(state, at_s)
+                raised = replace(state, lift_m=state.lift_m + ground_height(self.scene.props, state.at_xy))
+                figures += self._performers[actor.id].figures(raised, at_s)
         veil, moved = _blown(stage, self.scene.light.wind, at_s)
         drawn = draw(stage.world, stage.plate, stage.plate.total, figures, veil, self.scene.size_wh)
         rgb = stage.sensor.picture(drawn.light, (*moved, *drawn.rects), index)

@@ -132,13 +132,13 @@ def _merged(parts: list[tuple[Rect, Floats]]) -> list[tuple[Rect, Floats]]:
 def _contact(world: World, plate: Plate, figure: Figure, size_wh: tuple[int, int]) -> tuple[Rect, Floats] | None:
     """Ambient light lost on the ground next to feet, bodies and under vehicles, from the lowest parts' outline."""
     low = figure.vertices[figure.vertices[:, 2] < figure.low[2] + 0.45]
-    if float(figure.low[2]) > 0.4:
+    if float(figure.low[2]) > 0.5:
         return None
     is_small = figure.label in ("person", "dog", "bag", "bicycle", "motorcycle")
     spread = 0.16 if is_small else 0.35
     edge = np.concatenate([low, low + f32([[2.2 * spread, 0, 0]]), low - f32([[2.2 * spread, 0, 0]]),
                            low + f32([[0, 2.2 * spread, 0]]), low - f32([[0, 2.2 * spread, 0]])])  # fmt: skip
-    edge[:, 2] = 0.0
+    edge[:, 2] = figure.low[2]
     rect = _rect_of(world, edge.astype(np.float32), size_wh, 2)
     if rect is None:
         return None
@@ -160,5 +160,5 @@ def _contact(world: World, plate: Plate, figure: Figure, size_wh: tuple[int, int
     floor = np.clip(floor * (2.6 if is_small else 1.25), 0.0, 1.0) * f32(peak)
     at = ((ground[..., :2] - origin) / cell).astype(np.float32)
     dark = cv2.remap(floor, at[..., 0].copy(), at[..., 1].copy(), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    dark[(plate.normals[y0:y1:2, x0:x1:2, 2] < 0.7) | (ground[..., 2] > 0.5)] = 0.0
+    dark[(plate.normals[y0:y1:2, x0:x1:2, 2] < 0.7) | (ground[..., 2] > float(figure.low[2]) + 0.3)] = 0.0
     return rect, np.asarray(cv2.resize(dark, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR), np.float32)

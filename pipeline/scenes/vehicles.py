@@ -19,6 +19,8 @@ __all__ = ["VEHICLE_LENGTH_M", "build_vehicle"]
 
 VEHICLE_LENGTH_M = {"car": 4.4, "van": 5.2, "truck": 7.6, "bus": 11.2, "bicycle": 1.75, "motorcycle": 2.1}
 
+_DECK_SIDES = 32
+
 
 @dataclass(frozen=True, slots=True)
 class _Shell:
@@ -120,21 +122,23 @@ def _section(x: float, top: float, half: float, bottom: float) -> Floats:
 
 def _deck(z: float, front: float, back: float, half: float) -> Floats:
     """A horizontal rounded rectangle of the cabin at height ``z``."""
-    turn = np.linspace(0.0, 2 * np.pi, 32, endpoint=False)
+    turn = np.linspace(0.0, 2 * np.pi, _DECK_SIDES, endpoint=False)
     c, s = np.cos(turn), np.sin(turn)
     x = np.sign(c) * np.abs(c) ** 0.30 * (front - back) / 2 + (front + back) / 2
     y = np.sign(s) * np.abs(s) ** 0.30 * half
-    return np.stack([x, y, np.full(32, z)], axis=1).astype(np.float32)
+    return np.stack([x, y, np.full(_DECK_SIDES, z)], axis=1).astype(np.float32)
 
 
 def _stripes(shell: _Shell, color: str, is_panel_van: bool) -> Mesh:
     """The cabin with glass between belt line and roof, pillars left in body colour."""
     mesh = loft([_deck(*row) for row in shell.cabin], f"paint:{color}")
-    centre = mesh.vertices[mesh.faces].mean(axis=1)
-    low, high = shell.cabin[0][0] + 0.02, shell.cabin[3][0] - 0.01
-    is_glass = (centre[:, 2] > low) & (centre[:, 2] < high)
+    sides = _DECK_SIDES * (len(shell.cabin) - 1)
+    panel = np.arange(len(mesh.faces)) % sides  # the two triangles of one quadrilateral share a panel
+    is_glass = (panel < 3 * _DECK_SIDES) & (np.arange(len(mesh.faces)) < 2 * sides)
     if is_panel_van:
-        is_glass &= centre[:, 0] > shell.cabin[1][1] - 1.15
+        centre_x = mesh.vertices[mesh.faces].mean(axis=1)[:, 0]
+        mean_x = (centre_x[:sides] + centre_x[sides : 2 * sides]) / 2
+        is_glass &= mean_x[panel] > shell.cabin[1][1] - 1.15
     return Mesh(mesh.vertices, mesh.faces, is_glass.astype(np.int32), (f"paint:{color}", "tinted"))
 
 
