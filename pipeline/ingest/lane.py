@@ -24,7 +24,7 @@ from pipeline.video.decoder import Picture, PictureDecoder
 __all__ = ["PictureLane"]
 
 _INTRA_ONLY = frozenset({"mjpeg", "prores", "dnxhd", "ffv1", "rawvideo", "png", "jpeg2000"})
-_MAX_IN_FLIGHT = 4096
+_MAX_IN_FLIGHT = 1024
 
 
 class PictureLane:
@@ -73,12 +73,8 @@ class PictureLane:
         self._analyst.arrived(at_s)
         if self._codec in _INTRA_ONLY and not self._analyst.wants(at_s):
             return  # every picture stands alone: those that nobody looks at need no decoding
-        self._token += 1
-        self._in_flight[self._token] = (session, packet)
-        if len(self._in_flight) > _MAX_IN_FLIGHT:
-            del self._in_flight[next(iter(self._in_flight))]
         faults = self._gop.faults
-        yield from self._show(self._decode(packet, at_s))
+        yield from self._show(self._decode(packet, session, at_s))
         for _ in range(self._gop.faults - faults):
             self._count("decode_errors", self._desk.camera, self._codec)
         if not self._gop.is_dozing and self._watch.may_doze(at_s):
@@ -90,14 +86,23 @@ class PictureLane:
             yield from self._show(self._gop.wake())
         yield from self._show(self._gop.drain())
 
-    def _decode(self, packet: Packet, at_s: float) -> Iterable[Picture]:
+    def _decode(self, packet: Packet, session: Session, at_s: float) -> Iterable[Picture]:
         gop = self._gop
         is_alarm = self._watch.must_wake(len(packet.payload), at_s, is_key=packet.is_key)
         if self._lateness and self._lateness.is_late(at_s) and not packet.is_key:
             gop.give_up()
             self._count("dropped", self._desk.camera, "late")
             return []
+        self._token += 1
+        self._in_flight[self._token] = (session, packet)
+        was_dozing = gop.is_dozing
         pictures = gop.push(packet, self._token)
+        if was_dozing and packet.is_key:
+            # The packets owed until now are forgotten; nothing older than these pictures can come out any more.
+            coming = {picture.token for picture in pictures} | {self._token}
+            self._in_flight = {token: known for token, known in self._in_flight.items() if token in coming}
+        elif len(self._in_flight) > _MAX_IN_FLIGHT:
+            del self._in_flight[next(iter(self._in_flight))]
         return chain(pictures, gop.wake()) if gop.is_dozing and is_alarm else pictures
 
     def _show(self, pictures: Iterable[Picture]) -> Iterator[Frame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections import Counter
@@ -20,7 +21,7 @@ from pipeline.ingest.camera import CameraConfig, CameraReader, recording_length_
 from pipeline.ingest.motion import GateConfig
 from pipeline.ingest.quiet import QuietConfig
 from pipeline.ingest.source import SourceConfig
-from pipeline.types import Frame, PacketBatch, StreamInfo
+from pipeline.types import Frame, Packet, PacketBatch, StreamInfo
 from pipeline.video.container import open_media
 from pipeline.video.media import CodedPacket, Media, MediaRequest
 from tests.clips import join, moving_square, numbered, read_number, wall, write_audio, write_clip
@@ -252,6 +253,17 @@ def test_quiet_mode_sees_the_event_and_decodes_little(tmp_path: Path, monkeypatc
     assert len(resting) < 100 * 0.4
     heartbeats = [f.ref.at_s for f in frames if f.note.gate == "heartbeat"]
     assert all(b - a <= 4.1 for a, b in pairwise([h for h in heartbeats if 8 <= h <= 16]))
+
+
+def test_quiet_mode_holds_on_to_one_group_of_packets(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", frames=700, gop=50, paint=wall, size_wh=(96, 64))
+    config = CameraConfig("cam", SourceConfig(str(path)), batch_s=0.0)
+    held = []
+    for value in CameraReader(config):
+        if isinstance(value, Frame) and value.note.gate == "heartbeat":
+            held.append(sum(isinstance(thing, Packet) for thing in gc.get_objects()))
+    assert len(held) > 5
+    assert max(held) <= 2 * 50 + 10
 
 
 # --- live ---------------------------------------------------------------------------------------------------------
