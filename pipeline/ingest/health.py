@@ -173,7 +173,7 @@ class HealthMonitor:
             "frozen": self._stillness.is_frozen(view.sample, at_s, is_usual=is_usual),
             "defocused": is_defocused,
             "covered": is_covered,
-            "moved": is_usual and likeness.agreeing < _MOVED_AGREEMENT,
+            "moved": not (is_black or is_defocused) and likeness.agreeing < _MOVED_AGREEMENT,
             "low_frame_rate": self._delivery.share_of_usual() < self._config.min_fps_share,
         }
         for name, is_suspected in suspicion.items():
@@ -184,7 +184,7 @@ class HealthMonitor:
         """Learn the view while all is well; while it is another view for good, learn that one beside it."""
         if not is_in_doubt:
             self._reference.learn(view, dt_s)
-        if not self._latches["moved"].is_on:
+        if not self._latches["moved"].is_on or self._latches["covered"].is_on:
             self._candidate_since_s = math.inf
             return
         is_stable = self._candidate.likeness(view).agreeing >= 0.5
@@ -199,6 +199,8 @@ class HealthMonitor:
 
     def _reading(self) -> HealthReading:
         conditions = tuple(name for name in HEALTH_CONDITIONS if self._latches[name].is_on)
+        if "covered" in conditions:  # a covered view is a lost one too, which says less
+            conditions = tuple(name for name in conditions if name != "moved")
         return HealthReading(conditions, self._brightness, self._sharpness)
 
 
