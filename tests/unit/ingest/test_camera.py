@@ -258,10 +258,11 @@ def test_quiet_mode_sees_the_event_and_decodes_little(tmp_path: Path, monkeypatc
 def test_quiet_mode_holds_on_to_one_group_of_packets(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", frames=700, gop=50, paint=wall, size_wh=(96, 64))
     config = CameraConfig("cam", SourceConfig(str(path)), batch_s=0.0)
-    held = []
-    for value in CameraReader(config):
-        if isinstance(value, Frame) and value.note.gate == "heartbeat":
-            held.append(sum(isinstance(thing, Packet) for thing in gc.get_objects()))
+    held = [
+        sum(isinstance(thing, Packet) for thing in gc.get_objects())
+        for value in CameraReader(config)
+        if isinstance(value, Frame) and value.note.gate == "heartbeat"
+    ]
     assert len(held) > 5
     assert max(held) <= 2 * 50 + 10
 
