@@ -52,7 +52,7 @@ def _confidence(visible: float) -> float:
 def _sample(frame: RenderedFrame, path: Path) -> Sample:
     height, width = frame.rgb.shape[:2]
     boxes = np.array([o.xyxy for o in frame.objects], np.float32).reshape(-1, 4)
-    norm = np.clip(boxes / np.array([width, height] * 2, np.float32), 0, 1)
+    norm = np.clip(boxes / np.array([width, height] * 2, np.float32), 0, 1).astype(np.float32)
     keep = (norm[:, 2:] > norm[:, :2]).all(1)
     index = np.array([class_index(o.label) for o in frame.objects], np.int64)
     confidence = np.array([_confidence(o.visible) for o in frame.objects], np.float32)

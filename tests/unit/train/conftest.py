@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("torch", reason="training needs the extra 'models' (torch)")
-
 
 @dataclass(frozen=True, slots=True)
 class Toy:

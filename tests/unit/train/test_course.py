@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+pytest.importorskip("torch", reason="training needs the extra 'models' (torch)")
+
 from pipeline.errors import ConfigError, UsageError
 from pipeline.train import course as module
 from pipeline.train.course import Course

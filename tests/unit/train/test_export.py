@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from numpy.typing import NDArray
+
+pytest.importorskip("torch", reason="training needs the extra 'models' (torch)")
+
+import torch
 
 from pipeline.errors import ModelError, UsageError
 from pipeline.train import export as module

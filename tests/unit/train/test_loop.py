@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch", reason="training needs the extra 'models' (torch)")
+
 import torch
 
 from pipeline.errors import ModelError, StorageError, UsageError

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import torch
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("torch", reason="training needs the extra 'models' (torch)")
+
+import torch
 
 from pipeline.train.loss import DetectionLoss, LossConfig, Targets, generalised_iou
 from pipeline.train.student import RawOutput, cell_centres

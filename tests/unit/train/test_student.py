@@ -6,6 +6,9 @@ import io
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch", reason="training needs the extra 'models' (torch)")
+
 import torch
 from torch import nn
 

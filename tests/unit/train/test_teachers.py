@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+pytest.importorskip("torch", reason="training needs the extra 'models' (torch)")
+
 from pipeline.errors import ModelError, UsageError
 from pipeline.train.decode import Seen
 from pipeline.train.samples import CLASSES, read_manifest
