@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.alert.message import to_json
-from pipeline.errors import ConfigError, StorageError, UsageError
+from pipeline.errors import BusError, ConfigError, StorageError, UsageError
 from pipeline.ingest.camera import recording_length_s
 from pipeline.ingest.source import SourceConfig
 from pipeline.replay import in_order, replay
@@ -141,12 +141,15 @@ def over_bus(
 
             def collect() -> bool:
                 nonlocal reached
-                is_over = all(has_ended(bus, camera.name) for camera in ready.cameras)
-                while entries := bus.alerts(reached, max_entries=READ_ENTRIES, block_s=0.0):
-                    reached = entries[-1][0]
-                    for _, alert in entries:
-                        alerts.append(alert)
-                        on_alert(alert)
+                try:
+                    is_over = all(has_ended(bus, camera.name) for camera in ready.cameras)
+                    while entries := bus.alerts(reached, max_entries=READ_ENTRIES, block_s=0.0):
+                        reached = entries[-1][0]
+                        for _, alert in entries:
+                            alerts.append(alert)
+                            on_alert(alert)
+                except BusError:  # its Redis died and is being started again; nothing that was written is lost
+                    return False
                 return is_over
 
             return collect

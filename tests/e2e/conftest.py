@@ -23,5 +23,5 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty visits in two minutes, for replay."""
-    return sites.footage(tmp_path_factory.mktemp("footage") / "visits.mp4", loops=20)
+    """Ten visits in a minute, for replay."""
+    return sites.footage(tmp_path_factory.mktemp("footage") / "visits.mp4", loops=10)

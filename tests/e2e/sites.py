@@ -179,6 +179,11 @@ class RunningSite:
         assert found is not None
         return found
 
+    def wait_for_visit(self, camera: str, *, since: str = "0") -> None:
+        """Return when a visit that began after position ``since`` is over."""
+        opened = self.wait_for_alert(lambda a: (a.camera, a.kind, a.phase) == (camera, "zone", "opened"), since=since)
+        self.wait_for_alert(lambda a: (a.id, a.phase) == (opened.id, "closed"), since=since)
+
     def newest(self) -> str:
         """Position of the newest alert, to wait for what comes after it."""
         return self.bus.newest_alert()

@@ -13,7 +13,7 @@ from tests.e2e import sites
 
 pytestmark = pytest.mark.e2e
 
-ZONES = "zones: {all: [[0,0],[1,0],[1,1],[0,1]]}"
+ALL = "cameras: [{name: a, url: 'rtsp://h/a', zones: {all: [[0,0],[1,0],[1,1],[0,1]]}, rules: "
 BAD_SITES: Mapping[str, tuple[str, str]] = {
     "unknown key": ("cameras: [{name: a, url: 'rtsp://h/a', detect_fsp: 3}]", "detect_fps"),
     "wrong type": ("cameras: [{name: a, url: 'rtsp://h/a', detect_fps: fast}]", "detect_fps"),
@@ -24,11 +24,11 @@ BAD_SITES: Mapping[str, tuple[str, str]] = {
         "z",
     ),
     "unknown zone": (
-        "cameras: [{name: a, url: 'rtsp://h/a', %s, rules: [{kind: zone, zone: al}]}]" % ZONES,
+        ALL + "[{kind: zone, zone: al}]}]",
         "all",
     ),
     "unknown class": (
-        "cameras: [{name: a, url: 'rtsp://h/a', %s, rules: [{kind: zone, zone: all, labels: [persn]}]}]" % ZONES,
+        ALL + "[{kind: zone, zone: all, labels: [persn]}]}]",
         "person",
     ),
     "no such weights": (
@@ -113,7 +113,7 @@ def test_what_is_left_of_a_truncated_file_is_read(tmp_path: Path, detector: Path
     site = sites.site_file(tmp_path, {"any": "unused.mp4"}, detector=detector)
     code, out, err = finish(start("replay", "cut.ts", "-c", str(site), cwd=tmp_path))
     assert code == 0, err
-    assert 8 <= len([line for line in out.splitlines() if '"opened"' in line]) <= 11
+    assert 4 <= len([line for line in out.splitlines() if '"opened"' in line]) <= 6
 
 
 def test_a_mistyped_command_is_answered_with_help(tmp_path: Path) -> None:

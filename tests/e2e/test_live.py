@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
@@ -92,7 +93,7 @@ def test_incidents_come_once_per_visit_and_last_as_long_as_it(watched: Watched) 
     sites.assert_none_doubled(alerts)
     found = [revisions for revisions in incidents(alerts).values() if revisions[-1].phase == "closed"]
     opened = [revisions[0].opened_at.timestamp() for revisions in found]
-    assert all(abs(b - a - sites.LOOP_S) < 1.0 for a, b in zip(opened, opened[1:], strict=False))
+    assert all(abs(b - a - sites.LOOP_S) < 1.0 for a, b in pairwise(opened))
     lasted = [r[-1].closed_at.timestamp() - r[0].opened_at.timestamp() for r in found if r[-1].closed_at]
     assert all(1.0 < seconds < 2.5 for seconds in lasted)
 
