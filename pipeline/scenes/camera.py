@@ -28,18 +28,27 @@ class Lens:
         self.rotation: Floats = _world_to_camera(camera)
         self.focal_px = size_wh[0] / 2 / math.tan(math.radians(camera.fov_deg) / 2)
         self._k1 = camera.distortion
-        self._max_r2 = 1.0 / (3.0 * -camera.distortion) if camera.distortion < 0 else math.inf
+        self._max_r2 = min(1.0 / (3.0 * max(-camera.distortion, 1e-9)), 1e4)
 
     def directions(self, xy: Floats) -> Floats:
         """Unit world directions (N, 3) through the pixel coordinates ``xy`` (N, 2); pixel centres lie at +0.5."""
         w, h = self.size_wh
         seen = (xy - f32([w / 2, h / 2])) / f32(self.focal_px)
-        flat = seen.copy()
-        for _ in range(4):  # fixed point of flat * (1 + k1 r^2) = seen; the lens is mild, four rounds reach 1e-4 px
-            flat = seen / (1.0 + self._k1 * np.minimum((flat**2).sum(axis=1, keepdims=True), self._max_r2))
+        flat = seen * self._undistorted(np.linalg.norm(seen, axis=1, keepdims=True))
         rays = np.concatenate([flat, np.ones((len(flat), 1), np.float32)], axis=1).astype(np.float32)
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
         return np.asarray(rays @ self.rotation, np.float32)
+
+    def _undistorted(self, seen_r: Floats) -> Floats:
+        """What to multiply distorted coordinates of radius ``seen_r`` with; Newton's method on the cubic."""
+        if abs(self._k1) < 1e-5:
+            return np.ones_like(seen_r)
+        edge = math.sqrt(self._max_r2)
+        wanted = np.minimum(seen_r, 0.999 * edge * 2.0 / 3.0)  # the cubic turns back at ``edge``
+        r = wanted.copy()
+        for _ in range(6):
+            r = np.minimum(r - (r + self._k1 * r**3 - wanted) / (1.0 + 3.0 * self._k1 * r**2), 0.9999 * edge)
+        return np.asarray(r / np.maximum(seen_r, 1e-9))
 
     def project(self, points: Floats) -> tuple[Floats, Floats]:
         """Pixels (N, 2) and forward depths (N,) in metres of world ``points`` (N, 3); a depth <= 0 lies behind."""

@@ -49,12 +49,12 @@ def _spans(times: Iterable[float], max_gap_s: float) -> list[tuple[float, float]
 
 
 def _sampled(scene: Scene, actors: Sequence[Actor]) -> Samples:
-    samples: Samples = {actor.id: [] for actor in actors}
-    for t in np.arange(0.0, scene.seconds, 1.0 / _RATE_HZ):
-        for actor in actors:
-            state = actor.state(float(t))
-            if state is not None:
-                samples[actor.id].append((float(t), state))
+    times = np.arange(0.0, scene.seconds, 1.0 / _RATE_HZ)
+    samples: Samples = {}
+    for actor in actors:
+        first, last = np.searchsorted(times, (actor.from_s, actor.to_s))
+        states = ((float(t), actor.state(float(t))) for t in times[first:last])
+        samples[actor.id] = [(t, state) for t, state in states if state is not None]
     return samples
 
 

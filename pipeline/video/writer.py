@@ -60,6 +60,7 @@ class VideoWriter:
         self._count = 0
         self._is_open = False
         try:
+            path.open("wb").close()  # libavformat opens the file at the first picture only; say it now
             self._container: Any = av.open(str(path), "w")
         except (OSError, ValueError) as error:
             raise StorageError(f"cannot write a video to {path}: {_reason(error)}") from error
@@ -80,7 +81,9 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
         else:
@@ -140,7 +143,10 @@ def _options(codec: str, bit_rate_kbps: int | None, crf: int | None, gop: int, p
         return {}
     options = {"preset": preset, "bf": "0", "sc_threshold": "0"}
     if codec == "hevc":
-        options = {"preset": preset, "x265-params": f"bframes=0:keyint={gop}:min-keyint={gop}:pools=1:frame-threads=1:log-level=error"}
+        options = {
+            "preset": preset,
+            "x265-params": f"bframes=0:keyint={gop}:min-keyint={gop}:pools=1:frame-threads=1:log-level=error",
+        }
     if crf is not None:
         options["crf"] = str(crf)
     else:
