@@ -1,4 +1,4 @@
-"""A real RTSP server for tests: ``deploy/rtsp_server.py`` under the system's Python, on a free loopback port.
+"""A real RTSP server for tests: ``workers/demo/rtsp_server.py`` under the system's Python, on a free loopback port.
 
     with serving({"gate": path}) as server:
         open(server.urls["gate"])
@@ -21,7 +21,7 @@ import pytest
 __all__ = ["RtspServer", "serving"]
 
 _PYTHON = Path("/usr/bin/python3")
-_SCRIPT = Path(__file__).resolve().parents[1] / "deploy" / "rtsp_server.py"
+_SCRIPT = Path(__file__).resolve().parents[1] / "workers" / "demo" / "rtsp_server.py"
 _PROBE = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
 
 

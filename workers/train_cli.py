@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -131,6 +131,7 @@ def detector(
     """All steps: prepare, label, train, export, evaluate. Stop it at any moment; the same command goes on."""
     course = _course(recipe, data, out, backbone, start)
     with _watching() as watch, _stop_requests() as should_stop:
+        _render(course, watch.count)
         report = course.run(watch.count, watch.train, should_stop, _until_s(until))
     trained = report.trained
     result = {
@@ -169,7 +170,7 @@ def rendered(
 
 
 def _rendered_frames(
-    scenes: list[str], count: int, progress: Callable[[str, int, int], None]
+    scenes: Sequence[str], count: int, progress: Callable[[str, int, int], None]
 ) -> Iterator[RenderedFrame]:
     from pipeline.scenes import Renderer, load_scene
     from pipeline.train.rendered import RenderedFrame, RenderedObject
@@ -189,6 +190,20 @@ def _rendered_frames(
             known = [o for o in truth.objects if ALIASES.get(o.label, o.label) in CLASSES]
             objects = tuple(RenderedObject(o.label, o.xyxy, o.visible) for o in known)
             yield RenderedFrame(f"{Path(word).stem}_{seed or 0}_{index:05d}", Path(word).stem, rgb, objects)
+
+
+def _render(course: Course, progress: Callable[[str, int, int], None]) -> None:
+    """Render what the recipe asks for and is not there yet."""
+    from pipeline.train.course import RENDERED, RENDERED_TEST
+    from pipeline.train.rendered import write_rendered
+
+    step = course.recipe.render
+    for scenes, frames, file in (
+        (step.scenes, step.frames, RENDERED),
+        (step.test_scenes, step.test_frames, RENDERED_TEST),
+    ):
+        if scenes and not (course.out / file).exists():
+            write_rendered(_rendered_frames(scenes, frames, progress), course.out / file)
 
 
 @app.command()

@@ -5,7 +5,10 @@ In: a folder. Out: a video per camera and ``site.yaml``, which a person can read
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,7 @@ SCENES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     ),
     "lobby_bag": ({"kind": "object_left", "name": "bag left behind", "min_still_s": 8.0, "severity": "critical"},),
     "street_walkway": (
-        {"kind": "forbidden_class", "name": "vehicle on the footpath", "zone": "footpath", "labels": ["vehicle"]},
+        {"kind": "forbidden_class", "name": "vehicle on the pavement", "zone": "pavement", "labels": ["vehicle"]},
     ),
     "car_park_covered": ({"kind": "crowd", "name": "crowd", "min_count": 6},),
 }
@@ -42,28 +45,29 @@ class Take:
     truth: Truth
 
 
-def takes(folder: Path, progress: Callable[[str, int, int], None]) -> list[Take]:
-    """Every scene of the demo below ``folder``, rendered where it is not there yet.
+def takes(folder: Path, progress: Callable[[int, int], None]) -> list[Take]:
+    """Every scene of the demo below ``folder``, rendered side by side where it is not there yet.
 
-    ``progress`` is given camera, frames done, frames in all. Raises StorageError when the disk will not take it.
+    ``progress`` is given how many recordings are done and how many there are. Raises StorageError when the disk will not take it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
-    done = []
-    for name in SCENES:
-        video, truth = folder / f"{name}.mp4", folder / f"{name}.json"
-        if not truth.exists():  # the truth is written last
-            render(
-                load_scene(name),
-                video,
-                seed=SEED,
-                truth=truth,
-                progress=lambda at, of, name=name: progress(name, at, of),  # type: ignore[misc]
-            )
-        done.append(Take(name, video, load_truth(truth)))
-    return done
+    pieces = {name: (folder / f"{name}.mp4", folder / f"{name}.json") for name in SCENES}
+    missing = {name: paths for name, paths in pieces.items() if not paths[1].exists()}  # the truth is written last
+    if missing:
+        spawned = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(len(missing), os.cpu_count() or 1), mp_context=spawned) as pool:
+            rendering = [pool.submit(_render, name, *paths) for name, paths in missing.items()]
+            for done, one in enumerate(as_completed(rendering)):
+                one.result()
+                progress(done + 1, len(missing))
+    return [Take(name, video, load_truth(truth)) for name, (video, truth) in pieces.items()]
+
+
+def _render(name: str, video: Path, truth: Path) -> None:
+    render(load_scene(name), video, seed=SEED, truth=truth)
 
 
 def site_file(folder: Path, footage: Sequence[Take], urls: Mapping[str, str]) -> Path:

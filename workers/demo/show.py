@@ -34,7 +34,7 @@ from workers.wiring import open_bus
 __all__ = ["run_demo"]
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
-RTSP_SERVER = Path(__file__).resolve().parents[2] / "deploy" / "rtsp_server.py"
+RTSP_SERVER = Path(__file__).with_name("rtsp_server.py")
 START_UP_S = 12.0
 READ_ENTRIES = 200
 SERVER_ANSWERS_S = 30.0
@@ -80,15 +80,13 @@ def run_demo(folder: Path, telemetry: Telemetry, *, seconds: float | None, as_js
 
 
 def _render(folder: Path) -> list[Take]:
+    """The footage of every camera, with a progress bar while some of it is rendered."""
     console = Console(stderr=True)
-    columns = (TextColumn("rendering {task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("footage", total=None)
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("rendering the cameras' footage (once)", total=None, visible=False)
 
-        def progress(name: str, done: int, total: int) -> None:
-            if done == 1 and not console.is_terminal:
-                sys.stderr.write(f"rendering {name}\n")
-            bar.update(task, description=name, completed=done, total=total)
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
 
         return takes(folder, progress)
 

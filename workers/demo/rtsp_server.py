@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Serves video files as RTSP cameras on loopback, round and round, without re-encoding. For the demo and the tests.
 
-    /usr/bin/python3 deploy/rtsp_server.py --port 8554 --mount gate=gate.mp4 --mount yard=yard.mkv
+    /usr/bin/python3 workers/demo/rtsp_server.py --port 8554 --mount gate=gate.mp4 --mount yard=yard.mkv
 
 Runs under the system's Python (Debian: python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good and -bad).
 Each file is demuxed into memory once; its access units are then sent at their own pace for ever, with time stamps that
