@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.errors import UsageError
@@ -26,7 +26,9 @@ from pipeline.train.sheets import draw_sheet, plot_curves
 from pipeline.train.storage import write_atomically
 from pipeline.train.teachers import Labelled, PseudoLabelConfig, UltralyticsTeacher, pseudo_label
 
-__all__ = ["Course", "CourseReport"]
+__all__ = ["RENDERED", "RENDERED_TEST", "Course", "CourseReport"]
+
+RENDERED, RENDERED_TEST = "dataset/rendered.jsonl", "dataset/rendered_test.jsonl"
 
 Progress = Callable[[str, int, int], None]
 _KINDS = ("onnx", "fp16", "int8")
@@ -144,8 +146,13 @@ class Course:
         for name, path in (models or {}).items():
             forwards[name] = student_forward(path, size_wh) if path.suffix == ".pt" else openvino_forward(path)
         student = next(iter(forwards))
-        reports = evaluate(config, forwards | self.baselines(), progress)
+        against = forwards | self.baselines()
+        reports = evaluate(config, against, progress)
         write_atomically(self.out / "evaluation.md", table(reports).encode())
+        rendered = self.out / RENDERED_TEST
+        if rendered.exists():
+            on_rendered = evaluate(replace(config, manifest=rendered), against, progress)
+            write_atomically(self.out / "evaluation_rendered.md", table(on_rendered).encode())
         person = reports[student].score("person")
         draw_sheet(self.out / "sheet.jpg", config, forwards[student], person.threshold if person else 0.3)
         saved = load_checkpoint(self.checkpoint)

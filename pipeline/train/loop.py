@@ -11,22 +11,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from pipeline.errors import ModelError, StorageError, UsageError
 from pipeline.train.augment import AugmentConfig
-from pipeline.train.backbone import find_backbone, load_pretrained
-from pipeline.train.checkpoint import Checkpoint, build_student, load_checkpoint, save_checkpoint
 from pipeline.train.loader import Batch, BatchSource, Mixture, endless_batches
 from pipeline.train.log import RunLog
 from pipeline.train.loss import LossConfig, LossParts
 from pipeline.train.samples import read_manifest
 from pipeline.train.shards import Shards
-from pipeline.train.student import Student, StudentConfig
+from pipeline.train.state import OptimiserConfig, RunState, begin_run
+from pipeline.train.student import StudentConfig
 
 __all__ = ["Phase", "TrainConfig", "TrainProgress", "TrainReport", "train"]
 
@@ -116,88 +114,13 @@ class TrainReport:
     is_finished: bool
 
 
-@dataclass(slots=True)
-class _Run:
-    """The state that moves: what a checkpoint holds, live."""
-
-    student: Student
-    average: dict[str, Tensor]
-    optimiser: torch.optim.Optimizer
-    step: int = 0
-    trained_s: float = 0.0
-    pictures: int = 0
-    last_loss: float = field(default=math.nan)
-
-
-def _optimiser(student: Student, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW; no decay on vectors (biases, norms); pretrained layers learn more slowly."""
-    slow = config.backbone_rate if config.student.is_pretrained else 1.0
-    groups = []
-    for module, rate in ((student.features, slow), (student.neck, 1.0), (student.heads, 1.0)):
-        trained = [p for p in module.parameters() if p.requires_grad]
-        for is_matrix in (True, False):
-            chosen = [p for p in trained if (p.ndim > 1) == is_matrix]
-            if chosen:
-                decay = config.weight_decay if is_matrix else 0.0
-                groups.append({"params": chosen, "weight_decay": decay, "lr": 0.0, "rate": rate})
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
-
-
-def _begin(config: TrainConfig) -> _Run:
-    """A fresh run, or the one whose checkpoint lies in ``config.out``."""
-    last = config.out / "last.pt"
-    torch.manual_seed(config.seed)
-    if last.exists() or config.start is not None:
-        saved = load_checkpoint(last if last.exists() else config.start)  # type: ignore[arg-type]
-        student = build_student(saved.student)
-        student.load_state_dict(saved.weights if last.exists() else saved.average)
-        student = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if not last.exists():
-            return _Run(student, _copy(student), _optimiser(student, config))
-        if saved.student != config.student:
-            raise ModelError(
-                f"{last}: the run in this folder has another student: {saved.student}; choose another folder"
-            )
-        optimiser = _optimiser(student, config)
-        optimiser.load_state_dict(saved.optimiser)
-        return _Run(student, dict(saved.average), optimiser, saved.step, saved.trained_s, saved.pictures)
-    plain = Student(config.student)
-    if config.student.is_pretrained:
-        load_pretrained(plain, config.backbone or find_backbone())
-    student = build_student(config.student) if not config.student.is_pretrained else _freeze(plain)
-    student = student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _Run(student, _copy(student), _optimiser(student, config))
-
-
-def _freeze(student: Student) -> Student:
-    from pipeline.train.backbone import freeze_normalisation
-
-    freeze_normalisation(student.features)
-    return student
-
-
-def _copy(student: Student) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in student.state_dict().items()}
-
-
 def _rate(share: float, step: int, config: TrainConfig) -> float:
     """Learning rate: linear warm-up, then a cosine to a hundredth."""
     cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, share))) / 2
     return config.learning_rate * cosine * min(1.0, (step + 1) / config.warm_up_steps)
 
 
-@torch.no_grad()
-def _update_average(run: _Run, config: TrainConfig) -> None:
-    decay = min(config.average_decay, (1 + run.step) / (10 + run.step))
-    for name, value in run.student.state_dict().items():
-        mean = run.average[name]
-        if mean.dtype.is_floating_point:
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def _learn(run: _Run, batch: Batch, shards: Shards, share: float, config: TrainConfig) -> LossParts:
+def _learn(run: RunState, batch: Batch, shards: Shards, share: float, config: TrainConfig) -> LossParts:
     """One step of gradient descent."""
     for group in run.optimiser.param_groups:
         group["lr"] = _rate(share, run.step, config) * group["rate"]
@@ -209,38 +132,26 @@ def _learn(run: _Run, batch: Batch, shards: Shards, share: float, config: TrainC
     run.step += 1
     run.pictures += len(batch.rgb)
     run.last_loss = float(parts.total)
-    _update_average(run, config)
+    run.average_in(config.average_decay)
     return parts
 
 
-def _save(run: _Run, config: TrainConfig) -> Path:
-    path = config.out / "last.pt"
-    state = run.optimiser.state_dict()
-    weights = run.student.state_dict()
-    save_checkpoint(
-        path, Checkpoint(run.student.config, weights, run.average, state, run.step, run.trained_s, run.pictures)
-    )
-    return path
-
-
-def _share(run: _Run, config: TrainConfig) -> float:
+def _share(run: RunState, config: TrainConfig) -> float:
     if config.steps is not None:
         return run.step / config.steps
     return run.trained_s / float(config.budget_s or 1)
 
 
 def _source(config: TrainConfig, phase: Phase) -> BatchSource:
-    from dataclasses import replace
-
     parts = [(read_manifest(mixture.manifest), mixture.share) for mixture in config.mix]
     augment = replace(config.augment, scale_range=phase.scale_range, mosaic_chance=phase.mosaic_chance)
     return BatchSource(parts, phase.size_wh, phase.batch_size, augment, config.seed, config.cache_bytes)
 
 
-def _try_save(run: _Run, config: TrainConfig, log: RunLog) -> str:
+def _try_save(run: RunState, config: TrainConfig, log: RunLog) -> str:
     """Save in passing; a full disk is reported and tried again later, the run and the former checkpoint go on."""
     try:
-        _save(run, config)
+        run.save(config.out / "last.pt")
     except StorageError as error:
         log.note(run.step, str(error))
         return str(error)
@@ -258,7 +169,14 @@ def train(
     Raises :class:`UsageError` (an empty or bad manifest), :class:`ModelError` (weights), :class:`StorageError` (the
     last checkpoint cannot be written; the former one is whole).
     """
-    run = _begin(config)
+    run = begin_run(
+        config.out / "last.pt",
+        config.student,
+        start=config.start,
+        backbone=config.backbone,
+        seed=config.seed,
+        rates=OptimiserConfig(config.learning_rate, config.backbone_rate, config.weight_decay),
+    )
     log = RunLog(config.out / "log.csv")
     run.student.train()
     shards = Shards(run.student, config.loss, config.threads, config.is_bfloat16)
@@ -269,12 +187,13 @@ def train(
         batches: Iterator[Batch] = endless_batches(_source(config, phase), run.step, config.has_worker)
         is_stopped = _run_phase(run, phase, batches, shards, config, log, watch, should_stop, clock)
         del batches  # ends the worker process
-    path = _save(run, config)
+    path = config.out / "last.pt"
+    run.save(path)
     return TrainReport(path, run.step, run.pictures, run.trained_s, run.last_loss, not is_stopped)
 
 
 def _run_phase(
-    run: _Run,
+    run: RunState,
     phase: Phase,
     batches: Iterator[Batch],
     shards: Shards,

@@ -25,7 +25,7 @@ from pipeline.train.loss import LossConfig
 from pipeline.train.student import StudentConfig
 from pipeline.train.teachers import Look
 
-__all__ = ["LabelStep", "MixStep", "PrepareStep", "Recipe", "TrainStep", "read_recipe"]
+__all__ = ["LabelStep", "MixStep", "PrepareStep", "Recipe", "RenderStep", "TrainStep", "read_recipe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,16 @@ class LabelStep:
     teachers: tuple[str, ...] = ()
     frame_looks: tuple[Look, ...] = (Look(640), Look(640, True), Look(960))
     heldout_looks: tuple[Look, ...] = (Look(640), Look(640, True), Look(960), Look(960, True), Look(640, False, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class RenderStep:
+    """Scenes to render, ``NAME`` or ``NAME:SEED``: to learn from, and others to be judged on."""
+
+    scenes: tuple[str, ...] = ()
+    test_scenes: tuple[str, ...] = ()
+    frames: int = 26
+    test_frames: int = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,7 @@ class Recipe:
     size_wh: tuple[int, int] = (640, 384)
     prepare: PrepareStep = field(default_factory=PrepareStep)
     label: LabelStep = field(default_factory=LabelStep)
+    render: RenderStep = field(default_factory=RenderStep)
     calibration: str = "dataset/stills.jsonl"
     heldout: str = "dataset/heldout_labelled.jsonl"
     folder: Path = field(default=Path())

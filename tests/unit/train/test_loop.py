@@ -154,6 +154,9 @@ def test_fine_tuning_starts_from_the_averaged_weights_of_another_run(stills: Pat
     name = "heads.0.logits.weight"
     torch.testing.assert_close(two[name], one[name], rtol=0, atol=1e-6)
     assert load_checkpoint(tuned.checkpoint).step == 1
+    other = replace(_STUDENT, width=24)
+    with pytest.raises(ModelError, match="another student than the recipe"):
+        train(_config(tmp_path / "other", stills, start=base.checkpoint, student=other), _quiet)
 
 
 def test_an_empty_split_is_refused(tmp_path: Path) -> None:

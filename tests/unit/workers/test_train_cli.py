@@ -117,6 +117,31 @@ def test_rendered_frames_are_written_with_their_truth(tmp_path: Path, monkeypatc
     assert [(word, confidence) for word, confidence, *_ in row["objects"]] == [("person", 1.0), ("bag", 0.3)]
 
 
+def test_a_recipe_renders_what_it_asks_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.train.course import Course
+    from pipeline.train.recipe import read_recipe
+
+    monkeypatch.setattr("pipeline.scenes.Renderer", _TinyRenderer)
+    monkeypatch.setattr("pipeline.scenes.load_scene", lambda name: f"scene of {name}")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "name: toy\nrender: {scenes: ['yard:3'], test_scenes: ['yard:3'], frames: 5, test_frames: 1}\n"
+        "train: {steps: 1, mix: [{manifest: dataset/rendered.jsonl}], "
+        "phases: [{until: 1.0, size_wh: [64, 64], batch_size: 1}]}\n",
+        encoding="utf-8",
+    )
+    course = Course(read_recipe(recipe), tmp_path, tmp_path / "run")
+    steps: list[str] = []
+    for _ in range(2):
+        train_cli._render(course, lambda what, _done, _total: steps.append(what))
+    assert steps == ["render", "render"]
+    counts = {
+        n: len((tmp_path / "run" / "dataset" / n).read_text().splitlines())
+        for n in ("rendered.jsonl", "rendered_test.jsonl")
+    }
+    assert counts == {"rendered.jsonl": 4, "rendered_test.jsonl": 1}
+
+
 def test_a_seed_that_is_no_number_is_refused(tmp_path: Path) -> None:
     _, error, _ = _run("rendered", "gate_day:x", "--manifest", str(tmp_path / "m.jsonl"))
     assert isinstance(error, UsageError)
