@@ -48,7 +48,7 @@ class Take:
 def takes(folder: Path, progress: Callable[[int, int], None]) -> list[Take]:
     """Every scene of the demo below ``folder``, rendered side by side where it is not there yet.
 
-    ``progress`` is given how many recordings are done and how many there are. Raises StorageError when the disk will not take it.
+    ``progress`` is given how many recordings are done, and of how many. Raises StorageError when the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,12 +6,9 @@ In: a folder for footage and state. Out: alerts as they come, then ``demo.html``
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -28,16 +25,14 @@ from pipeline.video.window import pixels_at
 from workers.alerts import show
 from workers.demo.footage import Take, site_file, takes
 from workers.demo.page import Incident, page, picture_of
+from workers.rtsp import serve
 from workers.run import jobs_of, run_site
 from workers.wiring import open_bus
 
 __all__ = ["run_demo"]
 
-SYSTEM_PYTHON = Path("/usr/bin/python3")
-RTSP_SERVER = Path(__file__).with_name("rtsp_server.py")
 START_UP_S = 12.0
 READ_ENTRIES = 200
-SERVER_ANSWERS_S = 30.0
 
 
 def run_demo(folder: Path, telemetry: Telemetry, *, seconds: float | None, as_json: bool) -> int:
@@ -49,8 +44,8 @@ def run_demo(folder: Path, telemetry: Telemetry, *, seconds: float | None, as_js
     length_s = START_UP_S + max(take.truth.seconds for take in footage) if seconds is None else seconds
     log: list[Alert] = []
     pictures: dict[str, bytes] = {}
-    with _cameras(footage) as urls:
-        site = load_site(site_file(folder, footage, urls))
+    with serve({take.camera: take.video for take in footage}) as served:
+        site = load_site(site_file(folder, footage, served.urls))
         started_s = time.monotonic()
 
         def beside(ready: SiteSettings) -> Callable[[], bool]:
@@ -89,28 +84,6 @@ def _render(folder: Path) -> list[Take]:
             bar.update(task, completed=done, total=total, visible=True)
 
         return takes(folder, progress)
-
-
-@contextmanager
-def _cameras(footage: list[Take]) -> Iterator[Mapping[str, str]]:
-    """Serve ``footage`` over RTSP on loopback while the block runs: camera -> URL."""
-    mounts = [word for take in footage for word in ("--mount", f"{take.camera}={take.video}")]
-    argv = [str(SYSTEM_PYTHON), str(RTSP_SERVER), "--port", "0", "--with-stdin", *mounts]
-    try:
-        server = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-    except OSError as error:
-        raise UsageError(f"{SYSTEM_PYTHON} cannot be started ({error.strerror}); run deploy/demo.sh.") from error
-    with server:
-        try:
-            line = server.stdout.readline() if server.stdout is not None else ""
-            if not line:
-                raise UsageError("The RTSP server needs Debian's GStreamer packages; deploy/demo.sh installs them.")
-            yield json.loads(line)["urls"]
-        finally:
-            server.terminate()
-            server.communicate(timeout=SERVER_ANSWERS_S)
 
 
 def _picture(bus: Bus, alert: Alert) -> bytes | None:
