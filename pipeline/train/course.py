@@ -19,6 +19,7 @@ from pipeline.train.decode import Forward
 from pipeline.train.evaluation import EvaluateConfig, evaluate, student_forward, table
 from pipeline.train.export import ExportConfig, Exported, export, openvino_forward
 from pipeline.train.loader import Mixture
+from pipeline.train.log import PointLog
 from pipeline.train.loop import TrainConfig, TrainProgress, TrainReport, train
 from pipeline.train.prepare import PrepareConfig, Prepared, prepare
 from pipeline.train.recipe import Recipe
@@ -134,7 +135,7 @@ class Course:
     def evaluate(self, progress: Progress, models: Mapping[str, Path] | None = None) -> dict[str, DetectionReport]:
         """Judge the student, its exports, ``models`` and the teachers on held-out cameras.
 
-        Writes table, sheet and plot.
+        Writes table, sheet and plot; each call adds a point to the curve of AP against pictures seen.
         """
         size_wh = self.recipe.size_wh
         config = EvaluateConfig(self.out / self.recipe.heldout, size_wh)
@@ -156,14 +157,16 @@ class Course:
         person = reports[student].score("person")
         draw_sheet(self.out / "sheet.jpg", config, forwards[student], person.threshold if person else 0.3)
         saved = load_checkpoint(self.checkpoint)
-        point = {"person": [(saved.pictures, person.ap50)]} if person else {}
-        plot_curves(self.out / "curves.png", {self.recipe.name: self.checkpoint.parent / "log.csv"}, point)
+        history = PointLog(self.out / "history.csv")
+        history.add(saved.pictures, {score.label: score.ap50 for score in reports[student].classes})
+        logs = {self.recipe.name: self.checkpoint.parent / "log.csv"}
+        plot_curves(self.out / "curves.png", logs, history.series(("person", "car")))
         return reports
 
     def export(self) -> tuple[Exported, ...]:
         """Write ONNX, FP16 and INT8 below ``out/export``, each checked against torch."""
         student = load_student(self.checkpoint)
-        calibration = self.out / self.recipe.calibration
+        calibration = tuple(self.out / manifest for manifest in self.recipe.calibration)
         config = ExportConfig(self.out / "export", calibration, self.recipe.name, self.recipe.size_wh)
         return export(student, config, _KINDS)
 

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,14 @@ __all__ = ["Agreement", "ExportConfig", "Exported", "agreement", "export", "open
 
 @dataclass(frozen=True, slots=True)
 class ExportConfig:
-    """``calibration``: a manifest whose pictures set the INT8 ranges (never held-out ones); ``name`` of the files.
+    """``calibration``: manifests whose pictures set the INT8 ranges (never held-out ones); ``name`` of the files.
 
     ``min_matched``: share of torch's sure objects (confidence 0.4) that an export must find again at IoU 0.7, INT8 at
     0.5.
     """
 
     out: Path
-    calibration: Path
+    calibration: tuple[Path, ...]
     name: str = "vedette-n"
     size_wh: tuple[int, int] = (640, 384)
     calibration_pictures: int = 300
@@ -52,6 +53,8 @@ class ExportConfig:
     description: str = "Vedette bundled detector"
 
     def __post_init__(self) -> None:
+        if not self.calibration:
+            raise UsageError("calibration: expected at least one manifest")
         if self.calibration_pictures < 1 or self.check_pictures < 1:
             raise UsageError("calibration_pictures and check_pictures: expected at least 1")
 
@@ -119,21 +122,20 @@ def openvino_forward(path: Path, threads: int = 2) -> Forward:
     return forward
 
 
-def _inputs(manifest: Path, size_wh: tuple[int, int], count: int, seed: int) -> Iterator[NDArray[np.float32]]:
-    """Letterboxed pictures (1, 3, H, W) drawn from a manifest without repetition."""
-    samples = read_manifest(manifest)
-    order = np.random.default_rng(seed).permutation(len(samples))
+def _inputs(
+    manifests: Sequence[Path], size_wh: tuple[int, int], count: int, seed: int
+) -> Iterator[NDArray[np.float32]]:
+    """Letterboxed pictures (1, 3, H, W), drawn without repetition, the manifests taking turns."""
+    rng = np.random.default_rng(seed)
+    shuffled = [[samples[i] for i in rng.permutation(len(samples))] for samples in map(read_manifest, manifests)]
+    turns = (sample for row in zip_longest(*shuffled) for sample in row if sample is not None)
+    pictures = (rgb for rgb in (read_rgb(sample.path) for sample in turns) if rgb is not None)
     given = 0
-    for number in order:
-        rgb = read_rgb(samples[int(number)].path)
-        if rgb is None:
-            continue
+    for rgb in islice(pictures, count):
         yield letterbox(rgb, size_wh)[0]
         given += 1
-        if given == count:
-            return
     if not given:
-        raise UsageError(f"{manifest}: no picture decodes: nothing to calibrate with")
+        raise UsageError(f"{', '.join(map(str, manifests))}: no picture decodes: nothing to calibrate with")
 
 
 def _metadata(config: ExportConfig, kind: str) -> bytes:

@@ -96,7 +96,7 @@ class Recipe:
     prepare: PrepareStep = field(default_factory=PrepareStep)
     label: LabelStep = field(default_factory=LabelStep)
     render: RenderStep = field(default_factory=RenderStep)
-    calibration: str = "dataset/stills.jsonl"
+    calibration: tuple[str, ...] = ("dataset/stills.jsonl",)
     heldout: str = "dataset/heldout_labelled.jsonl"
     folder: Path = field(default=Path())
 

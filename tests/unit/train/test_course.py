@@ -23,7 +23,7 @@ from tests.unit.train.conftest import Toy
 _RECIPE = """
 name: toy
 size_wh: [96, 64]
-calibration: dataset/stills.jsonl
+calibration: [dataset/stills.jsonl, dataset/frames_labelled.jsonl]
 label:
   teachers: [red.pt]
   frame_looks: [{input_px: 64}]
@@ -85,7 +85,14 @@ def test_one_command_goes_from_pictures_to_exports_and_goes_on_when_stopped(
     assert [e.kind for e in report.exports] == ["onnx", "fp16"]
     assert set(report.reports) == {"toy (torch)", "toy (fp16)", "red"}
     assert report.reports["red"].score("person").ap50 > 0.9  # type: ignore[union-attr]
-    for name in ("evaluation.md", "sheet.jpg", "curves.png", "export/toy.onnx", "export/fp16/metadata.yaml"):
+    for name in (
+        "evaluation.md",
+        "sheet.jpg",
+        "curves.png",
+        "history.csv",
+        "export/toy.onnx",
+        "export/fp16/metadata.yaml",
+    ):
         assert (tmp_path / "run" / name).stat().st_size > 0
     assert "| red | all | person |" in (tmp_path / "run" / "evaluation.md").read_text(encoding="utf-8")
 

@@ -36,7 +36,7 @@ def student() -> Student:
 
 
 def _config(stills: Path, out: Path) -> ExportConfig:
-    return ExportConfig(out, stills, "toy", _SIZE_WH, calibration_pictures=4, check_pictures=3)
+    return ExportConfig(out, (stills,), "toy", _SIZE_WH, calibration_pictures=4, check_pictures=3)
 
 
 def _input(batch: int) -> NDArray[np.float32]:
@@ -108,7 +108,7 @@ def test_unknown_kinds_and_nothing_to_calibrate_with_are_refused(
     manifest = tmp_path / "m.jsonl"
     manifest.write_text('{"file": "gone.png", "source": "s", "objects": []}\n', encoding="utf-8")
     with pytest.raises(UsageError, match="nothing to calibrate with"):
-        export(student, replace(_config(stills, tmp_path), calibration=manifest), ("fp16",))
+        export(student, replace(_config(stills, tmp_path), calibration=(manifest,)), ("fp16",))
 
 
 def test_a_damaged_package_is_one_sentence(student: Student, stills: Path, tmp_path: Path) -> None:
