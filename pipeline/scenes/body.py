@@ -48,6 +48,13 @@ _ARM = (
 )  # fmt: skip
 _HAND = ((0.482, 0.014, 0.012), (0.462, 0.020, 0.011), (0.436, 0.021, 0.010), (0.408, 0.013, 0.008))
 
+# x, half width, height of the shoe, heel to toe
+_SHOE = (
+    (-0.045, 0.016, 0.030), (-0.030, 0.024, 0.056), (0.010, 0.026, 0.058), (0.050, 0.027, 0.040), (0.085, 0.024, 0.026),
+    (0.104, 0.014, 0.014),
+)  # fmt: skip
+_SIGN = {"l": 1.0, "r": -1.0}
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Body:
@@ -90,6 +97,11 @@ def _rotations(angles: Floats) -> Floats:
     return np.moveaxis(np.asarray(rows, np.float32), 2, 0)
 
 
+def _sides(count: int, fine: float) -> int:
+    """How many corners a ring gets at fineness ``fine``."""
+    return max(5, round(count * fine))
+
+
 def _ring(x: float, y: float, z: float, depth: float, width: float, k: int, power: float = 2.3) -> Floats:
     """A superellipse of half-axes ``depth`` (x) and ``width`` (y) at height ``z``, counter-clockwise from above."""
     turn = np.linspace(0.0, 2 * np.pi, k, endpoint=False)
@@ -119,14 +131,14 @@ def _chain(z: Floats, names: tuple[str, ...], cuts: tuple[tuple[float, float], .
 _TRUNK_CUTS = ((0.852, 0.02), (0.695, 0.05), (0.600, 0.05))
 
 
-def _trunk(outfit: Outfit) -> tuple[Mesh, Floats]:
+def _trunk(outfit: Outfit, fine: float) -> tuple[Mesh, Floats]:
     girth, loose = outfit.girth, outfit.top_loose
     rings = []
     for z, x, depth, width in _TRUNK:
         size = girth if z < 0.82 else 1.0 + 0.3 * (girth - 1.0)
         belly = 1.0 + max(0.0, girth - 1.05) * 1.2 * float(np.exp(-(((z - 0.61) / 0.06) ** 2)))
         ease = loose if z < 0.835 else 1.0
-        rings.append(_ring(x, 0.0, z, depth * size * belly * ease, width * (0.5 + 0.5 * size) * ease, 14))
+        rings.append(_ring(x, 0.0, z, depth * size * belly * ease, width * (0.5 + 0.5 * size) * ease, _sides(14, fine)))
     mesh = loft(rings, "top")
     centre_z = mesh.vertices[mesh.faces].mean(axis=1)[:, 2]
     kind = np.where(centre_z > 0.838, 1, np.where(centre_z < outfit.hem_z, 2, 0)).astype(np.int32)
@@ -134,15 +146,14 @@ def _trunk(outfit: Outfit) -> tuple[Mesh, Floats]:
     return mesh, _chain(mesh.vertices[:, 2], ("head", "chest", "spine", "pelvis"), _TRUNK_CUTS)
 
 
-def _skirt(outfit: Outfit, bottom_z: float, flare: float, material: str) -> tuple[Mesh, Floats]:
+def _skirt(outfit: Outfit, bottom_z: float, flare: float, material: str, fine: float) -> tuple[Mesh, Floats]:
     """A coat's or skirt's hanging part from the waist to ``bottom_z``; follows the pelvis and both thighs."""
     levels = np.linspace(bottom_z, 0.60, 6)
     rings = []
     for z in levels:
         down = (0.60 - z) / max(0.60 - bottom_z, 1e-3)
-        rings.append(
-            _ring(0.0, 0.0, float(z), 0.068 * outfit.girth * (1 + flare * down), 0.097 * (1 + flare * down), 14)
-        )
+        size = 1.0 + flare * down
+        rings.append(_ring(0.0, 0.0, float(z), 0.068 * outfit.girth * size, 0.097 * size, _sides(14, fine)))
     mesh = loft(rings, material, is_capped=False)
     v = mesh.vertices
     hang = np.clip((0.56 - v[:, 2]) / 0.30, 0.0, 0.8)
@@ -154,98 +165,79 @@ def _skirt(outfit: Outfit, bottom_z: float, flare: float, material: str) -> tupl
     return mesh, weights
 
 
-def _limbs(outfit: Outfit, side: str) -> list[tuple[Mesh, Floats]]:
-    sign = 1.0 if side == "l" else -1.0
-    wide = 0.55 + 0.45 * outfit.girth
-    leg_rings = []
+def _leg(outfit: Outfit, side: str, fine: float) -> tuple[Mesh, Floats]:
+    sign, wide = _SIGN[side], 0.55 + 0.45 * outfit.girth
+    rings = []
     for z, depth, width in _LEG:
-        ease = outfit.legs_loose if z < 0.5 else 1.0
-        cuff = 1.0 + 0.35 * (outfit.legs_loose - 1.0) * (z < 0.09) * 3.0
-        leg_rings.append(
-            _ring(
-                0.004 - 0.03 * (z < 0.3) * (0.3 - z),
-                sign * 0.053,
-                z,
-                depth * wide * ease * cuff,
-                width * wide * ease * cuff,
-                10,
-                2.0,
-            )
-        )
-    leg = loft(leg_rings, "legs")
-    leg_z = leg.vertices[leg.faces].mean(axis=1)[:, 2]
-    leg = Mesh(leg.vertices, leg.faces, (leg_z < outfit.shorts_z).astype(np.int32), ("legs", "skin"))
+        size = wide * (outfit.legs_loose if z < 0.5 else 1.0)
+        if z < 0.09:
+            size *= 1.0 + 1.05 * (outfit.legs_loose - 1.0)  # the cuff
+        back = -0.03 * (0.3 - z) if z < 0.3 else 0.0
+        rings.append(_ring(0.004 + back, sign * 0.053, z, depth * size, width * size, _sides(10, fine), 2.0))
+    mesh = loft(rings, "legs")
+    centre_z = mesh.vertices[mesh.faces].mean(axis=1)[:, 2]
+    mesh = Mesh(mesh.vertices, mesh.faces, (centre_z < outfit.shorts_z).astype(np.int32), ("legs", "skin"))
     names = ("pelvis", f"{side}_hip", f"{side}_knee", f"{side}_ankle")
-    leg_weights = _chain(leg.vertices[:, 2], names, ((0.545, 0.03), (0.285, 0.035), (0.045, 0.02)))
-    shoe_rings = []
-    for x, half, high in (
-        (-0.045, 0.016, 0.030),
-        (-0.030, 0.024, 0.056),
-        (0.010, 0.026, 0.058),
-        (0.050, 0.027, 0.040),
-        (0.085, 0.024, 0.026),
-        (0.104, 0.014, 0.014),
-    ):
-        ring = _ring(0.0, sign * 0.054, 0.0, high / 2, half, 8)
-        shoe_rings.append(np.stack([np.full(8, x), ring[:, 1], ring[:, 0] + high / 2], axis=1).astype(np.float32))
-    shoe = loft(shoe_rings, "shoe")
-    shoe_weights = np.zeros((len(shoe.vertices), 16), np.float32)
-    shoe_weights[:, _AT[f"{side}_ankle"]] = 1.0
-    arm = loft(
-        [
-            _ring(
-                -0.004,
-                sign * (0.100 + 0.05 * min(0.82 - z, 0.2) if z < 0.82 else 0.092),
-                z,
-                d * wide * outfit.sleeve_loose,
-                w * wide * outfit.sleeve_loose,
-                9,
-                2.0,
-            )
-            for z, d, w in _ARM
-        ],
-        "top",
-    )
-    arm_z = arm.vertices[arm.faces].mean(axis=1)[:, 2]
-    arm = Mesh(arm.vertices, arm.faces, (arm_z < outfit.sleeve_z).astype(np.int32), ("top", "skin"))
-    hand = loft([_ring(0.002, sign * 0.116, z, d, w, 7, 2.0) for z, d, w in _HAND], "skin")
-    arm_names = ("chest", f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist")
-    arm_cuts = ((0.835, 0.02), (0.630, 0.03), (0.478, 0.012))
-    return [
-        (leg, leg_weights),
-        (shoe, shoe_weights),
-        (arm, _chain(arm.vertices[:, 2], arm_names, arm_cuts)),
-        (hand, _chain(hand.vertices[:, 2], arm_names, arm_cuts)),
-    ]
+    return mesh, _chain(mesh.vertices[:, 2], names, ((0.545, 0.03), (0.285, 0.035), (0.045, 0.02)))
 
 
-def _head(outfit: Outfit) -> list[Mesh]:
-    skull = ellipsoid((0.058, 0.046, 0.068), "head", 10, 14).moved((0.010, 0.0, 0.930))
+def _foot(side: str, fine: float) -> tuple[Mesh, Floats]:
+    rings, k = [], _sides(8, fine)
+    for x, half, high in _SHOE:
+        ring = _ring(0.0, _SIGN[side] * 0.054, 0.0, high / 2, half, k)
+        rings.append(f32(np.stack([np.full(k, x), ring[:, 1], ring[:, 0] + high / 2], axis=1)))
+    mesh = loft(rings, "shoe")
+    return mesh, _rigid(mesh, f"{side}_ankle")
+
+
+def _arm(outfit: Outfit, side: str, fine: float) -> list[tuple[Mesh, Floats]]:
+    sign, wide = _SIGN[side], (0.55 + 0.45 * outfit.girth) * outfit.sleeve_loose
+    rings = []
+    for z, depth, width in _ARM:
+        out = 0.100 + 0.05 * min(0.82 - z, 0.2) if z < 0.82 else 0.092
+        rings.append(_ring(-0.004, sign * out, z, depth * wide, width * wide, _sides(9, fine), 2.0))
+    arm = loft(rings, "top")
+    centre_z = arm.vertices[arm.faces].mean(axis=1)[:, 2]
+    arm = Mesh(arm.vertices, arm.faces, (centre_z < outfit.sleeve_z).astype(np.int32), ("top", "skin"))
+    hand = loft([_ring(0.002, sign * 0.116, z, d, w, _sides(7, fine), 2.0) for z, d, w in _HAND], "skin")
+    names = ("chest", f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist")
+    cuts = ((0.835, 0.02), (0.630, 0.03), (0.478, 0.012))
+    return [(mesh, _chain(mesh.vertices[:, 2], names, cuts)) for mesh in (arm, hand)]
+
+
+def _rigid(mesh: Mesh, joint: str) -> Floats:
+    """Weights of a part that hangs on one joint."""
+    weights = np.zeros((len(mesh.vertices), 16), np.float32)
+    weights[:, _AT[joint]] = 1.0
+    return weights
+
+
+def _head(outfit: Outfit, fine: float) -> list[Mesh]:
+    def blob(radii: tuple[float, float, float], at: tuple[float, float, float], material: str) -> Mesh:
+        return ellipsoid(radii, material, _sides(9, fine), _sides(13, fine)).moved(at)
+
+    skull = blob((0.058, 0.046, 0.068), (0.010, 0.0, 0.930), "head")
     v = skull.vertices.copy()
     low = np.clip((0.915 - v[:, 2]) / 0.05, 0.0, 1.0)
     v[:, 1] *= 1.0 - 0.25 * low  # jaw narrower than skull
     v[:, 0] += 0.008 * low * (v[:, 0] > 0.01)
     parts = [Mesh(v, skull.faces, skull.material, ("head",))]
-    nose = ellipsoid((0.010, 0.006, 0.012), "skin", 5, 6).moved((0.068, 0.0, 0.922))
-    parts.append(nose)
+    parts.append(ellipsoid((0.010, 0.006, 0.012), "skin", 5, 6).moved((0.068, 0.0, 0.922)))
     if outfit.head == "cap":
-        parts.append(ellipsoid((0.062, 0.050, 0.040), "hat", 6, 12).moved((0.007, 0.0, 0.966)))
-        parts.append(ellipsoid((0.042, 0.036, 0.005), "hat", 4, 10).moved((0.075, 0.0, 0.956)))
-    elif outfit.head in ("hood", "beanie"):
-        parts.append(
-            ellipsoid((0.062, 0.052, 0.058), "top" if outfit.head == "hood" else "hat", 8, 12).moved(
-                (0.000, 0.0, 0.948)
-            )
-        )
-        if outfit.head == "hood":
-            parts.append(ellipsoid((0.050, 0.056, 0.060), "top", 8, 12).moved((-0.018, 0.0, 0.895)))
+        parts.append(blob((0.062, 0.050, 0.040), (0.007, 0.0, 0.966), "hat"))
+        parts.append(blob((0.042, 0.036, 0.005), (0.075, 0.0, 0.956), "hat"))
+    elif outfit.head == "hood":
+        parts.append(blob((0.062, 0.052, 0.058), (0.000, 0.0, 0.948), "top"))
+        parts.append(blob((0.050, 0.056, 0.060), (-0.018, 0.0, 0.895), "top"))
+    elif outfit.head == "beanie":
+        parts.append(blob((0.062, 0.052, 0.058), (0.000, 0.0, 0.948), "hat"))
     elif outfit.head == "helmet":
-        parts.append(ellipsoid((0.074, 0.062, 0.070), "helmet", 9, 14).moved((0.008, 0.0, 0.945)))
+        parts.append(blob((0.074, 0.062, 0.070), (0.008, 0.0, 0.945), "helmet"))
     elif outfit.hair_length > 0:
         volume = 0.004 + 0.004 * outfit.hair_length
-        parts.append(ellipsoid((0.056 + volume, 0.047 + volume, 0.050), "hair", 8, 14).moved((-0.004, 0.0, 0.956)))
+        parts.append(blob((0.056 + volume, 0.047 + volume, 0.050), (-0.004, 0.0, 0.956), "hair"))
         if outfit.hair_length > 1:
-            parts.append(ellipsoid((0.030, 0.046, 0.075), "hair", 8, 12).moved((-0.034, 0.0, 0.900)))
+            parts.append(blob((0.030, 0.046, 0.075), (-0.034, 0.0, 0.900), "hair"))
     return parts
 
 
@@ -271,24 +263,21 @@ def _carried(outfit: Outfit) -> list[tuple[Mesh, Floats]]:
             [_ring(0.0, 0.0, z, 0.010, 0.004, 6, 2.0) for z in (half[2] * 0.9, 0.47 - centre[2])], "bag"
         ).moved(centre)
         mesh = join([mesh, strap])
-    weights = np.zeros((len(mesh.vertices), 16), np.float32)
-    weights[:, _AT[joint]] = 1.0
-    return [(mesh, weights)]
+    return [(mesh, _rigid(mesh, joint))]
 
 
-def build_body(outfit: Outfit) -> Body:
-    """The body of one person; deterministic in ``outfit``."""
-    parts = [_trunk(outfit), *_limbs(outfit, "l"), *_limbs(outfit, "r")]
+def build_body(outfit: Outfit, fine: float = 1.0) -> Body:
+    """The body of one person; deterministic in ``outfit``. ``fine`` below 1 makes a coarser mesh, for the far away."""
+    parts = [_trunk(outfit, fine)]
+    for side in ("l", "r"):
+        parts += [_leg(outfit, side, fine), _foot(side, fine), *_arm(outfit, side, fine)]
     if outfit.top_style in ("coat", "dress"):
-        parts.append(_skirt(outfit, 0.36 if outfit.top_style == "coat" else 0.30, 0.28, "top"))
+        parts.append(_skirt(outfit, 0.36 if outfit.top_style == "coat" else 0.30, 0.28, "top", fine))
     elif outfit.legs_style == "skirt":
-        parts.append(_skirt(outfit, 0.31, 0.35, "legs"))
-    for mesh in _head(outfit):
-        weights = np.zeros((len(mesh.vertices), 16), np.float32)
-        weights[:, _AT["head"]] = 1.0
-        parts.append((mesh, weights))
+        parts.append(_skirt(outfit, 0.31, 0.35, "legs", fine))
+    parts += [(mesh, _rigid(mesh, "head")) for mesh in _head(outfit, fine)]
     parts += _carried(outfit)
-    height = f32(outfit.height_m)
+    height = np.float32(outfit.height_m)
     whole = join([mesh for mesh, _ in parts])
     scaled = Mesh(whole.vertices * height, whole.faces, whole.material, whole.materials, whole.vertices)
     return Body(scaled, np.concatenate([weights for _, weights in parts]), _REST * height)

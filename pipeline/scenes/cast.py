@@ -7,7 +7,7 @@ person and the machine). Next file: ``pipeline/scenes/draw.py``.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,11 +57,11 @@ class Performer:
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
-        self._bodies: dict[bool, Body] = {}
+        self._bodies: dict[tuple[bool, float], Body] = {}
         self._rigid: dict[str, tuple[Mesh, Floats, RayScene]] = {}
 
-    def figures(self, state: State, at_s: float) -> list[Figure]:
-        """The actor's figures at media time ``at_s``."""
+    def figures(self, state: State, at_s: float, fine: float = 1.0) -> list[Figure]:
+        """The actor's figures at media time ``at_s``; ``fine`` below 1 for one who is small in the picture."""
         kind = self.actor.kind
         if kind == "person":
             pose = pose_of(
@@ -75,12 +75,12 @@ class Performer:
                 style=state.style,
                 seed=self.actor.seed % 1000,
             )
-            body = self._body(state.is_carrying)
+            body = self._body(state.is_carrying, fine)
             return [self._posed(body, body.posed(pose), state, self.actor.id, "person")]
         if kind in ("bicycle", "motorcycle"):
             machine = self._moved(kind, state, MACHINE_ID + self.actor.id, kind)
             is_bicycle = kind == "bicycle"
-            body = self._body(True)
+            body = self._body(True, fine)
             seat = 0.98 if is_bicycle else 0.93
             vertices = body.posed(riding_pose(state.phase, is_bicycle and state.speed_m_s > 0.3, seat))
             vertices[:, 0] -= 0.22 if is_bicycle else 0.28
@@ -90,13 +90,11 @@ class Performer:
             return [self._bent(mesh, mesh.vertices, state, self.actor.id, "dog", None)]
         return [self._moved(kind, state, self.actor.id, kind)]
 
-    def _body(self, is_carrying: bool) -> Body:
-        if is_carrying not in self._bodies:
-            outfit = self.actor.outfit
-            if not is_carrying:
-                outfit = Outfit(**{**{name: getattr(outfit, name) for name in outfit.__slots__}, "carry": "none"})
-            self._bodies[is_carrying] = build_body(outfit)
-        return self._bodies[is_carrying]
+    def _body(self, is_carrying: bool, fine: float) -> Body:
+        if (is_carrying, fine) not in self._bodies:
+            outfit = self.actor.outfit if is_carrying else replace(self.actor.outfit, carry="none")
+            self._bodies[is_carrying, fine] = build_body(outfit, fine)
+        return self._bodies[is_carrying, fine]
 
     def _posed(self, body: Body, vertices: Floats, state: State, object_id: int, label: str) -> Figure:
         return self._bent(body.mesh, vertices, state, object_id, label, self.actor.outfit)

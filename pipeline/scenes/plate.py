@@ -33,7 +33,8 @@ class Plate:
 
     ``ambient`` (H, W, 3); ``direct`` (lights, H, W, 3); ``points``/``normals`` (H, W, 3) world. ``distance2`` (2H, 2W)
     metres along the ray on the doubled grid (inf: sky). ``veil`` (H, W, 4) premultiplied colour and cover,
-    ``veil_distance`` (H, W), ``is_foliage`` (H, W) 1 where it is leaves. ``total`` is an empty frame without the veil.
+    ``veil_distance`` (H, W), ``is_foliage`` (H, W) 1 where it is leaves. ``has_veil``: any there. ``total``:
+    an empty frame without the veil.
     """
 
     ambient: Floats
@@ -45,11 +46,7 @@ class Plate:
     veil_distance: Floats
     is_foliage: Floats
     total: Floats
-
-    @property
-    def has_veil(self) -> bool:
-        """True when anything see-through stands in the picture."""
-        return bool(np.isfinite(self.veil_distance).any())
+    has_veil: bool
 
 
 def cosine_directions(normals: Floats, u: Floats, v: Floats) -> Floats:
@@ -225,6 +222,7 @@ def build_plate(scene: Scene, world: World, seed: int = 0, passes: int = PASSES)
         veil=veil,
         veil_distance=veil_distance,
         is_foliage=is_foliage,
+        has_veil=bool(np.isfinite(veil_distance).any()),
         total=f32(ambient_light + direct_light.sum(axis=0)),
     )
 

@@ -35,6 +35,8 @@ from pipeline.video.writer import VideoWriter
 __all__ = ["Renderer", "render"]
 
 _TURN_S = 0.6
+_SMALL = ("person", "dog", "bag", "bicycle", "motorcycle")
+_FINE_ABOVE_PX = 90.0
 _POSTURES = {"fall": "lying", "lie": "lying", "crouch": "bent", "drop": "bent", "pick": "bent", "rise": "bent"}
 
 
@@ -113,9 +115,12 @@ class Renderer:
             if state is None:
                 continue
             states[actor.id] = (actor, state)
-            if _may_be_seen(stage, state, self.scene.size_wh):
+            radius_m = 1.3 if actor.kind in _SMALL else 6.5
+            if _may_be_seen(stage, state, self.scene.size_wh, radius_m):
+                far_m = math.dist((*state.at_xy, 0.9), self.scene.camera.position_m)
+                fine = 1.0 if stage.world.lens.focal_px * 1.75 / far_m > _FINE_ABOVE_PX else 0.6
                 raised = replace(state, lift_m=state.lift_m + ground_height(self.scene.props, state.at_xy))
-                figures += self._performers[actor.id].figures(raised, at_s)
+                figures += self._performers[actor.id].figures(raised, at_s, fine)
         veil, moved = _blown(stage, self.scene.light.wind, at_s)
         drawn = draw(stage.world, stage.plate, stage.plate.total, figures, veil, self.scene.size_wh)
         rgb = stage.sensor.picture(drawn.light, (*moved, *drawn.rects), index)
@@ -192,10 +197,11 @@ def _build_stage(scene: Scene, seed: int) -> _Stage:
     return _Stage(world, plate, Sensor(scene, still, seed), ParkedVehicles(scene, world, plate), foliage, still)
 
 
-def _may_be_seen(stage: _Stage, state: State, size_wh: tuple[int, int]) -> bool:
-    """A cheap test that an actor (8 m at most across) or its shadow can reach the picture."""
+def _may_be_seen(stage: _Stage, state: State, size_wh: tuple[int, int], radius_m: float) -> bool:
+    """A cheap test that an actor within ``radius_m`` of its place can reach the picture."""
     x, y = state.at_xy
-    around = f32([(x + dx, y + dy, z) for dx in (-6, 0, 6) for dy in (-6, 0, 6) for z in (0.0, 2.5)])
+    reach = (-radius_m, 0.0, radius_m)
+    around = f32([(x + dx, y + dy, z) for dx in reach for dy in reach for z in (0.0, 3.2)])
     xy, depth = stage.world.lens.project(around)
     ahead = depth > 0.1
     if not ahead.any():
