@@ -104,6 +104,10 @@ class Coverage:
         occurred = tuple((name, seconds) for name, seconds in by_condition.items() if seconds > 0)
         return CoverageReport(from_s, to_s, seen_s, impaired_s, blind_s, gap_s, occurred)
 
+    def span(self) -> tuple[float, float] | None:
+        """Media times of the oldest and the newest entry that are kept; None before the first."""
+        return (self._spans[0].from_s, self._spans[-1].to_s) if self._spans else None
+
     def state(self) -> dict[str, Any]:
         """The record as a JSON object; ``restore(state())`` changes nothing that follows."""
         spans = [[span.from_s, span.to_s, list(span.conditions)] for span in self._spans]

@@ -5,7 +5,7 @@ A frame's way: ``Bus`` (frames) -> ``Detector`` -> ``Bus`` (findings) -> ``Track
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,7 +22,6 @@ __all__ = [
     "Lease",
     "Message",
     "Moment",
-    "Packets",
     "Suspicion",
     "Tracker",
 ]
@@ -217,12 +216,4 @@ class Bus(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
-        ...
-
-
-class Packets(Protocol):
-    """Where compressed packets of the last seconds can be had: the bus, or a file."""
-
-    def batches(self, camera: str, from_s: float, to_s: float) -> Iterator[PacketBatch]:
-        """Batches overlapping media time ``from_s`` .. ``to_s`` (UTC seconds), oldest first."""
         ...

@@ -12,10 +12,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pipeline.alert.stage import AlertStage
 from pipeline.bus.topics import DETECTIONS
+from pipeline.coverage import Coverage
 from pipeline.errors import BusError
 from pipeline.protocols import Bus, Json
 from pipeline.telemetry import Telemetry
@@ -23,21 +25,28 @@ from pipeline.types import Alert, Finding
 from workers.claims import Claims
 from workers.runtime import Liveness, bus_patience
 
-__all__ = ["Fold", "has_ended", "work"]
+__all__ = ["Fold", "coverage_of", "has_ended", "work"]
 
 ROLE = "alert"
+COVERAGE = "coverage"
 STATE_VERSION = 1
 READ_ENTRIES = 64
 BLOCK_S = 0.5
 SAVE_EVERY_S = 2.0
+SAVE_COVERAGE_EVERY_S = 10.0
 
 
 @dataclass(slots=True)
 class Fold:
-    """One camera's alert stage with its place in the stream of findings, and the alerts still to be published."""
+    """One camera's alert stage with its place in the stream of findings, and the alerts still to be published.
+
+    ``coverage`` records what the camera really saw; it is saved beside the fold, less often, because it is long.
+    """
 
     stage: AlertStage
     outbox: deque[Alert] = field(default_factory=deque)
+    coverage: Coverage = field(default_factory=Coverage)
+    coverage_saved_at_s: float = 0.0
     position: str = "0"
     saved_position: str = "0"
     saved_at_s: float = 0.0
@@ -54,6 +63,16 @@ class Fold:
         self.stage.restore(value["stage"])
         self.position = self.saved_position = str(value["position"])
         self.has_ended = bool(value["ended"])
+
+
+def coverage_of(bus: Bus, camera: str) -> Coverage:
+    """What ``camera`` really saw, as last saved; empty when nothing was or it cannot be read."""
+    coverage = Coverage()
+    saved = bus.load_state(camera, COVERAGE)
+    if saved is not None:
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            coverage.restore(json.loads(saved))
+    return coverage
 
 
 def _opened(saved: bytes) -> Json:
@@ -105,7 +124,7 @@ def work(
 
 
 def _resume(bus: Bus, camera: str, new_stage: Callable[[str], AlertStage], telemetry: Telemetry) -> Fold:
-    fold = Fold(new_stage(camera))
+    fold = Fold(new_stage(camera), coverage=coverage_of(bus, camera))
     saved = bus.load_state(camera, ROLE)
     if saved is not None:
         try:
@@ -113,7 +132,7 @@ def _resume(bus: Bus, camera: str, new_stage: Callable[[str], AlertStage], telem
         except (ValueError, KeyError, TypeError) as error:
             telemetry.log.warning("alert_state_refused", camera=camera, error=str(error))
             telemetry.count("alert_state_refused", camera, "unreadable")
-            fold = Fold(new_stage(camera))
+            fold = Fold(new_stage(camera), coverage=fold.coverage)
     telemetry.log.info("camera_claimed", role=ROLE, camera=camera, position=fold.position)
     return fold
 
@@ -129,13 +148,16 @@ def _round(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telem
             fold.position = entry.id
             if isinstance(entry.message, Finding):
                 fold.outbox.extend(fold.stage.step(entry.message))
+                fold.coverage.add(entry.message.ref.at_s, entry.message.note.conditions)
                 fold.has_ended = entry.message.note.ended
                 telemetry.folded(entry.message)
+                telemetry.tracking(camera, fold.stage.track_count)
                 _deliver(bus, fold, telemetry)
     for camera, fold in folds.items():
         is_due = time.monotonic() - fold.saved_at_s >= SAVE_EVERY_S or fold.has_ended
         if is_due and fold.position != fold.saved_position:
             _save(bus, camera, fold, claims)
+            telemetry.queued(camera, DETECTIONS.name, bus.depth(camera, DETECTIONS))
 
 
 def _deliver(bus: Bus, fold: Fold, telemetry: Telemetry) -> None:
@@ -150,6 +172,14 @@ def _save(bus: Bus, camera: str, fold: Fold, claims: Claims) -> None:
         return  # taken over; the next renewal says so
     bus.trim(camera, DETECTIONS, fold.position)
     fold.saved_position, fold.saved_at_s = fold.position, time.monotonic()
+    if fold.has_ended or time.monotonic() - fold.coverage_saved_at_s >= SAVE_COVERAGE_EVERY_S:
+        _save_coverage(bus, camera, fold, claims)
+
+
+def _save_coverage(bus: Bus, camera: str, fold: Fold, claims: Claims) -> None:
+    record = json.dumps(fold.coverage.state(), separators=(",", ":")).encode()
+    bus.save_state(camera, COVERAGE, record, lease=claims.lease(camera))
+    fold.coverage_saved_at_s = time.monotonic()
 
 
 def _leave(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telemetry) -> None:
@@ -159,6 +189,7 @@ def _leave(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telem
             _deliver(bus, fold, telemetry)
             if fold.position != fold.saved_position:
                 _save(bus, camera, fold, claims)
+            _save_coverage(bus, camera, fold, claims)
         claims.release()
     except BusError as error:
         telemetry.log.warning("bus_away", error=str(error))

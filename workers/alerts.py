@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.telemetry import Telemetry
 from rich.console import Console
 from rich.markup import escape
 
@@ -20,6 +19,7 @@ from pipeline.alert.message import to_json
 from pipeline.errors import UsageError
 from pipeline.protocols import Bus
 from pipeline.settings import Secret
+from pipeline.telemetry import Telemetry
 from pipeline.types import Alert
 from workers.runtime import bus_patience
 from workers.wiring import open_bus

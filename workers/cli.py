@@ -7,6 +7,7 @@ Next files: ``workers/run.py``, ``workers/replay.py``.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from pipeline.errors import UsageError, VedetteError
 from pipeline.redact import redact
 from workers import scenes_cli, train_cli
+from workers.bench.cli import bench
 
 if TYPE_CHECKING:
     from pipeline.telemetry import Telemetry
@@ -229,6 +231,23 @@ def doctor(
 
 
 @app.command()
+def coverage(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The site.", show_default=False)],
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 366, help="How far back.")] = 24.0,
+    as_json: AsJson = False,
+) -> None:
+    """Say how much of the time each camera really saw, and what kept it from seeing."""
+    from pipeline.config import load_site
+    from workers.alerts import alert_bus
+    from workers.coverage import print_reports, reports
+
+    cameras = [camera.name for camera in load_site(config).cameras]
+    with alert_bus(config, None, _telemetry("coverage", is_quiet=True)) as bus:
+        found = reports(bus, cameras, now_s=time.time(), window_s=hours * 3600)
+    print_reports(found, Console(), as_json=_is_json(as_json))
+
+
+@app.command()
 def check(
     site: Site,
     as_json: AsJson = False,
@@ -243,6 +262,7 @@ def check(
     raise typer.Exit(print_checkup(check_site(site), Console(), is_json=as_json))
 
 
+app.command()(bench)
 app.add_typer(scenes_cli.app, name="scenes")
 app.add_typer(train_cli.app, name="train")
 

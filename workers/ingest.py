@@ -149,6 +149,7 @@ class _Outlet:
             try:
                 self._bus.append(self._camera, topic, value)
                 self._telemetry.published(value)
+                self._telemetry.published(value)
                 if self._is_bus_away:
                     self._telemetry.log.info("bus_back")
                 self._is_bus_away = False

@@ -53,6 +53,7 @@ class AlertStage:
         self._last: tuple[int, int] | None = None
         self._looked_at_s: float | None = None
         self._looked_seq: tuple[int, int] | None = None
+        self._track_count = 0
 
     def step(self, finding: Finding) -> list[Alert]:
         """Take in one finding; the alert revisions it causes, oldest incident first.
@@ -69,6 +70,7 @@ class AlertStage:
             self._begin_session(finding.ref.at_s)
         self._last = (key.session, key.seq)
         moment = self._moment(finding)
+        self._track_count = len(moment.tracks)
         suspicions = [suspicion for judge in self._judges for suspicion in judge.judge(moment)]
         alerts = self._policy.step(moment, suspicions)
         return alerts + (self._end(finding) if finding.note.ended else [])

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.bus.topics import PACKETS
 from pipeline.config import load_site
-from pipeline.errors import SourceError, StorageError, UsageError
+from pipeline.errors import SourceError, StorageError
 from pipeline.protocols import Bus
 from pipeline.settings import SiteSettings
 from pipeline.telemetry import Telemetry

@@ -20,6 +20,7 @@ from tests.unit.alert.acting import finding, person
 from tests.unit.workers.flaky import FlakyBus
 from workers import alert as role
 from workers.claims import Claims
+from workers.coverage import reports
 from workers.runtime import Liveness
 
 SETTINGS = AlertSettings(
@@ -139,3 +140,19 @@ def test_folded_findings_leave_the_stream() -> None:
     run_until(bus, lambda: role.has_ended(bus, "gate"))
 
     assert bus.depth("gate", DETECTIONS) == 0
+
+
+def test_what_the_camera_saw_is_kept_for_the_coverage_report() -> None:
+    bus = MemoryBus()
+    for one in scene():
+        bus.append("gate", DETECTIONS, one)
+
+    run_until(bus, lambda: role.has_ended(bus, "gate"))
+
+    end_s = scene()[-1].ref.at_s
+    report = reports(bus, ["gate", "yard"], now_s=end_s + 6.0, window_s=3600.0)
+    seen = report["gate"]
+    assert seen is not None
+    assert seen.seen_s == pytest.approx(18.0)
+    assert seen.gap_s == pytest.approx(6.0)
+    assert report["yard"] is None

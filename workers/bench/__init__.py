@@ -1,0 +1,1 @@
+"""``vedette bench``: what this machine can do, in one run and as ratios. Start at ``workers/bench/cli.py``."""

@@ -1,0 +1,51 @@
+"""Serves video files as RTSP cameras on loopback, with ``deploy/rtsp_server.py`` in a process of its own.
+
+In: camera name -> file. Out: camera name -> URL, while the block runs. For the demo and the bench.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UsageError
+
+__all__ = ["Served", "serve"]
+
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+RTSP_SERVER = Path(__file__).resolve().parents[1] / "deploy" / "rtsp_server.py"
+SERVER_ANSWERS_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where each camera is, and the process that serves them."""
+
+    urls: Mapping[str, str]
+    pid: int
+
+
+@contextmanager
+def serve(videos: Mapping[str, Path]) -> Iterator[Served]:
+    """Serve ``videos`` round and round. Raises UsageError when the server's system packages are missing."""
+    mounts = [word for camera, video in videos.items() for word in ("--mount", f"{camera}={video}")]
+    argv = [str(SYSTEM_PYTHON), str(RTSP_SERVER), "--port", "0", "--with-stdin", *mounts]
+    try:
+        server = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    except OSError as error:
+        raise UsageError(f"{SYSTEM_PYTHON} cannot be started ({error.strerror}); run deploy/demo.sh.") from error
+    with server:
+        try:
+            line = server.stdout.readline() if server.stdout is not None else ""
+            if not line:
+                raise UsageError("The RTSP server needs Debian's GStreamer packages; deploy/demo.sh installs them.")
+            yield Served(json.loads(line)["urls"], server.pid)
+        finally:
+            server.terminate()
+            server.communicate(timeout=SERVER_ANSWERS_S)
