@@ -55,6 +55,11 @@ class AlertStage:
         self._looked_seq: tuple[int, int] | None = None
         self._track_count = 0
 
+    @property
+    def track_count(self) -> int:
+        """Objects tracked at the newest finding."""
+        return self._track_count
+
     def step(self, finding: Finding) -> list[Alert]:
         """Take in one finding; the alert revisions it causes, oldest incident first.
 
