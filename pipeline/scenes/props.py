@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -187,9 +186,9 @@ def _skyline() -> list[Mesh]:
         x, y = far * math.cos(math.radians(turn)), far * math.sin(math.radians(turn))
         if rng.random() < 0.72:
             size = (float(rng.uniform(5, 10)), float(rng.uniform(5, 9)), float(rng.uniform(3.5, 8)))
-            crown = ellipsoid(size, "foliage", 12, 22)
-            bumpy = crown.vertices * rng.uniform(0.86, 1.12, (len(crown.vertices), 1))
-            parts.append(replace(crown, vertices=bumpy.astype(np.float32)).moved((x, y, size[2] * 0.5)))
+            centre = np.array([x, y, size[2] * 0.55])
+            core = ellipsoid((size[0] * 0.8, size[1] * 0.8, size[2] * 0.8), "foliage", 8, 14)
+            parts += [core.moved((x, y, size[2] * 0.5)), _leaves(rng, centre, np.asarray(size), 110, 0.75)]
         else:
             size = (float(rng.uniform(8, 16)), 9.0, float(rng.uniform(4, 11)))
             parts.append(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.scenes.arrays import U8, Floats, f32
 from pipeline.scenes.model import Scene
+from pipeline.scenes.noise import wander
 
 __all__ = ["Sensor"]
 
@@ -55,6 +56,7 @@ class Sensor:
             np.uint8
         )
         self._rng_seed = seed
+        self._metered = _log_mean(base)
         self.base: U8 = self.develop(base, (0, 0, w, h))
         self._tiles = _noise_tiles(self.base, self._noise_level, self._chroma, self._is_mono, seed)
         self._streaks = _rain_tiles((w, h), scene.light.rain, seed)
@@ -76,7 +78,14 @@ class Sensor:
         frame = self.base.copy()
         for x0, y0, x1, y1 in rects:
             frame[y0:y1, x0:x1] = self.develop(light[y0:y1, x0:x1], (x0, y0, x1, y1))
-        return self.finish(frame, index)
+        return self.finish(np.asarray(cv2.LUT(frame, self._exposed(light, index)), np.uint8), index)
+
+    def _exposed(self, light: Floats, index: int) -> U8:
+        """The table that brightens or darkens display values as auto-exposure answers to what is in the picture."""
+        at_s = index / self._scene.fps
+        wish = self._metered / max(_log_mean(light), 1e-6)
+        gain = float(np.clip(wish**0.4, 0.78, 1.28)) * (1.0 + 0.02 * wander(self._rng_seed, at_s, 9.0))
+        return np.asarray(np.clip(np.arange(256) * gain ** (1 / 2.2), 0, 255), np.uint8)
 
     def finish(self, frame: U8, index: int) -> U8:
         """Lens softness, rain, noise and the time, for frame ``index``."""
@@ -108,6 +117,12 @@ class Sensor:
                     frame, text, (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 1, cv2.LINE_AA
                 )
             cv2.putText(frame, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (235, 235, 235), 1, cv2.LINE_AA)
+
+
+def _log_mean(light: Floats) -> float:
+    """Geometric mean brightness of every eighth pixel, highlights cut off."""
+    grey = light[::8, ::8].mean(axis=2)
+    return float(np.exp(np.log(np.clip(grey, 1e-4, np.percentile(grey, 95))).mean()))
 
 
 def _noise_tiles(base: U8, level: float, chroma: float, is_mono: bool, seed: int) -> tuple[NDArray[np.int8], ...]:
