@@ -25,6 +25,7 @@ __all__ = ["Plate", "build_plate", "cosine_directions"]
 
 
 PASSES = 12
+_STRIP = 57_600  # pixels traced at a time, so that memory stays flat for large pictures
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -188,26 +189,15 @@ def build_plate(scene: Scene, world: World, seed: int = 0, passes: int = PASSES)
     shift = rng.random((h * w, 6), np.float32)
     grid = np.stack(np.meshgrid(np.arange(w), np.arange(h)), axis=-1).reshape(-1, 2).astype(np.float32)
     lights = max(world.rig.count, 1)
-    ambient, glow = np.zeros((h * w, 3), np.float32), np.zeros((h * w, 3), np.float32)
-    occlusion, direct = np.zeros(h * w, np.float32), np.zeros((lights, h * w, 3), np.float32)
-    step = f32([0.7548777, 0.5698403, 0.8191725, 0.6710436, 0.5497005, 0.4503])
-    for i in range(passes):
-        # scattered, not on a grid: brick and fence patterns then blur where they are finer than a pixel
-        directions = world.lens.directions(grid + np.mod(shift[:, 4:6] + (i + 0.5) * step[:2], 1.0))
-        hits = world.solid.first_hit(world.lens.position, directions)
-        shaded = _shade(world, world.backdrop.solid, hits, directions, np.mod(shift + i * step, 1.0))
-        ambient += shaded.ambient
-        glow += shaded.glow
-        occlusion += shaded.occlusion
-        direct += shaded.direct
+    parts = [_strip(world, grid[i : i + _STRIP], shift[i : i + _STRIP], passes) for i in range(0, len(grid), _STRIP)]
+    ambient, glow, occlusion = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    direct = np.concatenate([part[3] for part in parts], axis=1)
     centre = world.lens.directions(grid + 0.5)
     hits = world.solid.first_hit(world.lens.position, centre)
     points, normals, _, _ = _geometry(world.backdrop.solid, hits, world.lens.position, centre)
-    occlusion_map = cv2.bilateralFilter((occlusion / passes).reshape(h, w), 7, 0.35, 2.0)
-    lit = (ambient / passes).reshape(h, w, 3) * (0.12 + 0.88 * occlusion_map[..., None]) + (glow / passes).reshape(
-        h, w, 3
-    )
-    layers = (direct / passes).reshape(lights, h, w, 3)
+    occlusion_map = cv2.bilateralFilter(occlusion.reshape(h, w), 7, 0.35, 2.0)[..., None]
+    lit = ambient.reshape(h, w, 3) * (0.12 + 0.88 * occlusion_map) + glow.reshape(h, w, 3)
+    layers = direct.reshape(lights, h, w, 3)
     distance = hits.distance.reshape(h, w)
     ambient_light, direct_light = _fogged(world.rig, lit, layers, distance)
     double = np.stack(np.meshgrid(np.arange(2 * w), np.arange(2 * h)), axis=-1).reshape(-1, 2).astype(np.float32)
@@ -225,6 +215,24 @@ def build_plate(scene: Scene, world: World, seed: int = 0, passes: int = PASSES)
         has_veil=bool(np.isfinite(veil_distance).any()),
         total=f32(ambient_light + direct_light.sum(axis=0)),
     )
+
+
+def _strip(world: World, grid: Floats, shift: Floats, passes: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Mean ambient (N, 3), glow (N, 3), sky visibility (N,) and direct light (lights, N, 3) of the pixels ``grid``."""
+    n = len(grid)
+    ambient, glow, occlusion = np.zeros((n, 3), np.float32), np.zeros((n, 3), np.float32), np.zeros(n, np.float32)
+    direct = np.zeros((max(world.rig.count, 1), n, 3), np.float32)
+    step = f32([0.7548777, 0.5698403, 0.8191725, 0.6710436, 0.5497005, 0.4503])
+    for i in range(passes):
+        # scattered, not on a grid: brick and fence patterns then blur where they are finer than a pixel
+        directions = world.lens.directions(grid + np.mod(shift[:, 4:6] + (i + 0.5) * step[:2], 1.0))
+        hits = world.solid.first_hit(world.lens.position, directions)
+        shaded = _shade(world, world.backdrop.solid, hits, directions, np.mod(shift + i * step, 1.0))
+        ambient += shaded.ambient
+        glow += shaded.glow
+        occlusion += shaded.occlusion
+        direct += shaded.direct
+    return ambient / passes, glow / passes, occlusion / passes, direct / passes
 
 
 def _fogged(rig: Rig, ambient: Floats, direct: Floats, distance: Floats) -> tuple[Floats, Floats]:

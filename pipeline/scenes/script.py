@@ -33,6 +33,7 @@ _VERBS = ("go", "stand", "crouch", "fall", "lie", "rise", "climb", "fight", "dro
 _FALLS = ("forward", "backward", "side")
 _ADDITIONS = ("props", "actors", "traffic", "zones", "gates")
 _MAX_BYTES = 1_000_000
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SCALARS: dict[Any, str] = {float: "a number", int: "a whole number", bool: "true or false", str: "a short text"}
 
 
@@ -117,7 +118,7 @@ def _read(name: str | Path, beside: Path | None) -> tuple[dict[str, Any], str]:
     if len(text) > _MAX_BYTES:
         raise ConfigError(f"{source}: a scene file of more than {_MAX_BYTES} characters")
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=_LOADER)  # noqa: S506  a safe loader, in C where PyYAML has it
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):

@@ -1,8 +1,8 @@
 """What is really there: the exact truth of every rendered frame, and its JSON form.
 
-JSON (version 1): ``{"v": 1, "scene", "family", "seed", "fps", "size_wh", "is_usual", "seconds", "zones": [...],
-"events": [...], "frames": [...]}``; field names are those of the dataclasses below, angles in degrees, times in
-seconds of media time from the first frame, boxes in pixels. Next file: ``pipeline/scenes/renderer.py``.
+JSON (version 1): the fields of the dataclasses below under their names, plus ``"v": 1``; the schema with every unit is
+``truth.schema.json`` beside this file. Angles in degrees, times in seconds of media time from the first frame, boxes
+in pixels. Next file: ``pipeline/scenes/renderer.py``.
 """
 
 from __future__ import annotations

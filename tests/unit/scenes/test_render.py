@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import av
+import jsonschema
 import pytest
 
+from pipeline import scenes
 from pipeline.errors import StorageError
-from pipeline.scenes import Renderer, load_truth, render
+from pipeline.scenes import Renderer, Truth, load_truth, render
+from pipeline.scenes.model import ActorSpec, Look, Prop, Step, Zone
 
 from .conftest import SceneFactory, walker
 
@@ -26,6 +30,28 @@ def test_a_video_and_its_truth_are_written(tiny: SceneFactory, tmp_path: Path) -
     assert len(pictures) == len(truth.frames) == 10
     rendered = Renderer(scene, 2).frame(4)[0]
     assert abs(pictures[4].astype(int) - rendered.astype(int)).mean() < 8
+
+
+def test_the_truth_obeys_its_schema(tiny: SceneFactory) -> None:
+    schema = json.loads((Path(scenes.__file__).parent / "truth.schema.json").read_text())
+    steps = (Step("go", ((-2.0, 4.0), (2.0, 4.0))), Step("drop", seconds=1.0), Step("fall", style="side"), Step("lie"))
+    zone = Zone("mat", ((-3.0, 2.0), (3.0, 2.0), (3.0, 6.0), (-3.0, 6.0)), role="restricted")
+    scene = tiny(
+        actors=(
+            ActorSpec("a", "person", steps, 0.0, Look(carry="backpack")),
+            ActorSpec("b", "bicycle", (Step("go", ((-4.0, 6.0), (8.0, 6.0))),)),
+        ),
+        props=(Prop("car", (2.0, 8.0), color="red"),),
+        zones=(zone,),
+        seconds=6.0,
+    )
+    renderer = Renderer(scene, 0)
+    frames = tuple(renderer.frame(i)[1] for i in (0, 9, 19, 25))
+    truth = Truth("t", "t", 0, 5, (160, 90), False, 6.0, renderer.zones(), renderer.events, frames)
+    assert {o.label for f in frames for o in f.objects} == {"person", "bag", "bicycle", "car"}
+    jsonschema.validate(json.loads(truth.to_json()), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**json.loads(truth.to_json()), "fps": "fast"}, schema)
 
 
 def test_pictures_from_elsewhere_make_the_same_file(tiny: SceneFactory, tmp_path: Path) -> None:
