@@ -26,6 +26,8 @@ __all__ = ["Boxes", "Head", "decode", "head_of", "suppress"]
 Head = Literal["anchor_free", "objectness", "end_to_end"]
 
 _MAX_CANDIDATES = 2_000
+_BLOCK = 128
+"""Candidates compared with each other at once: a few large array steps instead of many small ones."""
 _MAX_BOXES = 300
 _STRIDE_SETS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
 
@@ -133,14 +135,29 @@ def suppress(boxes: Boxes, max_iou: float) -> Boxes:
     the order of the network's output, so the result is the same on every machine. At most 300 boxes are kept.
     """
     order = np.argsort(-boxes.confidence, kind="stable")[:_MAX_CANDIDATES]
-    kept: list[int] = []
+    kept = np.zeros(0, np.intp)
+    for start in range(0, len(order), _BLOCK):
+        block = order[start : start + _BLOCK]
+        block = block[~_rivals(boxes, kept, block, max_iou).any(axis=0)]
+        is_rival = _rivals(boxes, block, block, max_iou)
+        is_left = np.ones(len(block), np.bool_)
+        for place in range(len(block)):
+            if is_left[place]:
+                is_left[place + 1 :] &= ~is_rival[place, place + 1 :]
+        kept = np.concatenate([kept, block[is_left]])
+        if len(kept) >= _MAX_BOXES:
+            break
+    return boxes.select(kept[:_MAX_BOXES])
+
+
+def _rivals(boxes: Boxes, ones: NDArray[np.intp], others: NDArray[np.intp], max_iou: float) -> NDArray[np.bool_]:
+    """Which of ``others`` cannot stand beside which of ``ones``, (A,), (B,) -> (A, B)."""
     area = (boxes.xyxy[:, 2] - boxes.xyxy[:, 0]) * (boxes.xyxy[:, 3] - boxes.xyxy[:, 1])
-    while len(order) and len(kept) < _MAX_BOXES:
-        first, rest = order[0], order[1:]
-        kept.append(int(first))
-        low = np.maximum(boxes.xyxy[rest, :2], boxes.xyxy[first, :2])
-        high = np.minimum(boxes.xyxy[rest, 2:], boxes.xyxy[first, 2:])
-        common = np.clip(high - low, 0.0, None).prod(axis=1)
-        is_other = common <= max_iou * (area[rest] + area[first] - common)
-        order = rest[is_other | (boxes.class_index[rest] != boxes.class_index[first])]
-    return boxes.select(np.array(kept, np.intp))
+    left, top, right, bottom = boxes.xyxy[ones].T[..., None]  # (A, 1) each
+    other_left, other_top, other_right, other_bottom = boxes.xyxy[others].T[:, None]  # (1, B) each
+    width = np.minimum(right, other_right) - np.maximum(left, other_left)
+    height = np.minimum(bottom, other_bottom) - np.maximum(top, other_top)
+    common = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    is_over: NDArray[np.bool_] = common > max_iou * (area[ones][:, None] + area[others] - common)
+    is_alike: NDArray[np.bool_] = boxes.class_index[ones][:, None] == boxes.class_index[others]
+    return np.asarray(is_over & is_alike, np.bool_)
