@@ -1,4 +1,4 @@
-"""Serves video files as RTSP cameras on loopback, with ``deploy/rtsp_server.py`` in a process of its own.
+"""Serves video files as RTSP cameras on loopback, with ``workers/demo/rtsp_server.py`` in a process of its own.
 
 In: camera name -> file. Out: camera name -> URL, while the block runs. For the demo and the bench.
 """
@@ -17,7 +17,7 @@ from pipeline.errors import UsageError
 __all__ = ["Served", "serve"]
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
-RTSP_SERVER = Path(__file__).resolve().parents[1] / "deploy" / "rtsp_server.py"
+RTSP_SERVER = Path(__file__).resolve().parent / "demo" / "rtsp_server.py"
 SERVER_ANSWERS_S = 30.0
 
 
