@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.bus.topics import DETECTIONS
 from pipeline.errors import BusError, UsageError
 from pipeline.protocols import Bus
-from pipeline.settings import Secret, SiteSettings
+from pipeline.settings import CameraSettings, Secret, SiteSettings
 from pipeline.telemetry import Telemetry
 from pipeline.types import Finding
 from workers.bench.result import percentile
@@ -107,10 +107,7 @@ def observe(site: SiteSettings, videos: Mapping[str, Path], seconds: float, *, w
             data_dir=Path(folder),
             redis=replace(site.redis, url=None, frames_url=None, is_cluster=False),
             telemetry=replace(site.telemetry, host="127.0.0.1", port=_free_ports(len(videos) + 3)),
-            cameras=tuple(
-                replace(site.cameras[0], name=name, url=Secret(url), detect_url=None)
-                for name, url in served.urls.items()
-            ),
+            cameras=tuple(_camera_at(site.cameras[0], name, url) for name, url in served.urls.items()),
         )
         watch = _Watch(live, seconds, wanted_fps, served.pid)
         telemetry = Telemetry(role="bench", is_quiet=True)
@@ -119,6 +116,12 @@ def observe(site: SiteSettings, videos: Mapping[str, Path], seconds: float, *, w
         if watch.observation is None:
             raise UsageError(f"The cameras of the bench did not come to work (exit code {code}).")
         return watch.observation
+
+
+def _camera_at(like: CameraSettings, name: str, url: str) -> CameraSettings:
+    """A camera like another, with its own name and place."""
+    alert = replace(like.alert, camera=name)
+    return replace(like, name=name, url=Secret(url), detect_url=None, alert=alert)
 
 
 class _Watch:
@@ -239,7 +242,7 @@ class _Listener(threading.Thread):
         self._bus = bus
         self._positions = {(camera, DETECTIONS): "0" for camera in cameras}
         self._alert_position = "0"
-        self._stop = threading.Event()
+        self._is_over = threading.Event()
         self._is_measuring = False
         self._latencies_s: list[float] = []
         self._alert_latencies_s: list[float] = []
@@ -258,13 +261,13 @@ class _Listener(threading.Thread):
 
     def close(self) -> None:
         """End the thread and let the bus go."""
-        self._stop.set()
+        self._is_over.set()
         self.join()
         self._bus.close()
 
     def run(self) -> None:
         """Until closed."""
-        while not self._stop.is_set():
+        while not self._is_over.is_set():
             with suppress(BusError):
                 self._read()
 
