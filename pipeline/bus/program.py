@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import UsageError
+from pipeline.errors import StorageError, UsageError
 
 __all__ = ["ServerBinary", "find_server", "refuse_downgrade"]
 
@@ -52,18 +52,21 @@ def find_server() -> ServerBinary:
 def refuse_downgrade(folder: Path, binary: ServerBinary) -> None:
     """Note who writes in ``folder``; an older server would overlook a newer one's files there and start empty.
 
-    Raises UsageError.
+    Raises UsageError, StorageError when the note cannot be read or written.
     """
     note = folder / "version"
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        major, minor, patch = map(int, note.read_text().split("."))
-        if (major, minor) > binary.version[:2]:
-            raise UsageError(
-                f"{folder} was written by Redis {major}.{minor}.{patch}; the newest server here is {binary}: "
-                "install the newer one, or choose another directory."
-            )
-    note.touch(mode=0o600)
-    note.write_text(".".join(map(str, binary.version)) + "\n")
+    try:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            major, minor, patch = map(int, note.read_text().split("."))
+            if (major, minor) > binary.version[:2]:
+                raise UsageError(
+                    f"{folder} was written by Redis {major}.{minor}.{patch}; the newest server here is {binary}: "
+                    "install the newer one, or choose another directory."
+                )
+        note.touch(mode=0o600)
+        note.write_text(".".join(map(str, binary.version)) + "\n")
+    except OSError as error:
+        raise StorageError(f"{note} cannot be written: {error.strerror}.") from error
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:

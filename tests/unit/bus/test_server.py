@@ -182,6 +182,67 @@ def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
         EmbeddedRedis.start(tmp_path)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, with room for two megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """A file that leaves no byte for others."""
+    filler = folder / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    return filler
+
+
+def test_a_disk_that_is_full_at_the_start(small_disk: Path) -> None:
+    fill(small_disk)
+    with pytest.raises(StorageError, match="No space left on device"):
+        EmbeddedRedis.start(small_disk)
+
+
+def test_a_note_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "redis" / "version").mkdir(parents=True, mode=0o700)
+    with pytest.raises(StorageError, match="version cannot be written"):
+        EmbeddedRedis.start(tmp_path)
+
+
+def test_a_disk_that_fills_is_said_and_waited_for(small_disk: Path) -> None:
+    with EmbeddedRedis.start(small_disk) as server, bus_of(server) as bus:
+        filler = fill(small_disk)
+        with pytest.raises(BusError, match="make room"):
+            save_often(bus)
+        filler.unlink()
+        save_patiently(bus, b"after")
+    with EmbeddedRedis.start(small_disk) as server, bus_of(server) as bus:
+        assert bus.load_state("gate", "alert") == b"after"
+
+
+def save_often(bus: RedisBus) -> None:
+    for _ in range(200):
+        bus.save_state("gate", "alert", bytes(4096))
+
+
+def save_patiently(bus: RedisBus, state: bytes) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            bus.save_state("gate", "alert", state)
+        except BusError:
+            assert time.monotonic() < until, "Redis did not take writes again"
+            time.sleep(0.05)
+        else:
+            return
+
+
 def test_a_link_to_somewhere_else_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "redis").symlink_to(tmp_path / "elsewhere")
