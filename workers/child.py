@@ -102,13 +102,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     job = Job(given.role, given.camera, given.index, given.count, given.lossless, given.port, given.start, given.quiet)
     telemetry = Telemetry(role=job.name, is_quiet=job.is_quiet)
     try:
-        return run_role(job, from_descriptor(SiteSettings, given.settings_fd), telemetry)
-    except VedetteError as error:
-        telemetry.log.error("role_failed", role=job.name, error=str(error))
-        return error.exit_code
+        site = from_descriptor(SiteSettings, given.settings_fd)
     except ValueError as error:
         telemetry.log.error("settings_refused", role=job.name, error=str(error))
         return 2
+    try:
+        return run_role(job, site, telemetry)
+    except VedetteError as error:
+        telemetry.log.error("role_failed", role=job.name, error=str(error))
+        return error.exit_code
 
 
 def _leave_with_parent() -> None:

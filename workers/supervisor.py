@@ -30,7 +30,7 @@ class Role:
     """One child process: what it is called, how it is started, and when it leaves (lower ``order`` first).
 
     ``pass_fds``: descriptors it inherits (its settings, see ``pipeline/handover.py``). ``is_vital``: when it refuses
-    its configuration at its first start (exit 2), the whole site stops with that code.
+    its configuration at its first start (exit 2 within a minute), the whole site stops with that code.
     """
 
     name: str
@@ -93,42 +93,44 @@ class Supervisor:
         }
         return all(c.is_done or (c.process is not None and c.process.poll() is None) for c in self._children), facts
 
-    def pids(self) -> dict[str, int]:
-        """Process id of each running role."""
-        return {
-            c.role.name: c.process.pid for c in self._children if c.process is not None and c.process.poll() is None
-        }
-
     def _tend(self, child: _Child) -> None:
         now_s = self._clock()
         if child.is_done:
             return
         if child.process is None:
             if now_s >= child.restart_at_s:
-                child.process = subprocess.Popen(
-                    child.role.argv, stdin=subprocess.DEVNULL, pass_fds=child.role.pass_fds
-                )
-                child.started_at_s = now_s
-                self._telemetry.log.info("role_started", role=child.role.name, pid=child.process.pid)
+                self._start(child, now_s)
             return
         exit_code = child.process.poll()
         if exit_code is None:
             return
         child.exit_code = exit_code
         child.process = None
-        is_refusal = exit_code == EXIT_USAGE and child.deaths == 0 and child.role.is_vital
+        is_healthy = now_s - child.started_at_s >= HEALTHY_AFTER_S
+        is_refusal = exit_code == EXIT_USAGE and child.deaths == 0 and child.role.is_vital and not is_healthy
         if is_refusal or exit_code == 0:
             child.is_done = True
             self._telemetry.log.info("role_ended", role=child.role.name, exit_code=exit_code)
             return
         child.deaths += 1
-        if now_s - child.started_at_s >= HEALTHY_AFTER_S:
+        if is_healthy:
             child.pause_s = FIRST_PAUSE_S
-        child.restart_at_s = now_s + child.pause_s
-        self._telemetry.log.warning(
-            "role_died", role=child.role.name, exit_code=exit_code, restart_in_s=round(child.pause_s, 1)
-        )
         self._telemetry.count("role_restarts", child.role.name, f"exit_{exit_code}")
+        self._rest(child, now_s, "role_died", exit_code=exit_code)
+
+    def _start(self, child: _Child, now_s: float) -> None:
+        try:
+            child.process = subprocess.Popen(child.role.argv, stdin=subprocess.DEVNULL, pass_fds=child.role.pass_fds)
+        except OSError as error:  # no memory or no process left: the roles that run go on meanwhile
+            self._rest(child, now_s, "role_not_started", error=error.strerror)
+            return
+        child.started_at_s = now_s
+        self._telemetry.log.info("role_started", role=child.role.name, pid=child.process.pid)
+
+    def _rest(self, child: _Child, now_s: float, event: str, **facts: object) -> None:
+        """Say what happened, and try again after a pause that doubles."""
+        child.restart_at_s = now_s + child.pause_s
+        self._telemetry.log.warning(event, role=child.role.name, restart_in_s=round(child.pause_s, 1), **facts)
         child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
 
     def _bring_down(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.telemetry import Telemetry
@@ -16,8 +18,8 @@ def role(name: str, code: str, *, order: int = 0, is_vital: bool = False) -> Rol
     return Role(name, (sys.executable, "-c", code), order, is_vital)
 
 
-def supervisor(*roles: Role) -> Supervisor:
-    return Supervisor(roles, Telemetry("run", stream=io.StringIO()))
+def supervisor(*roles: Role, clock: Callable[[], float] = time.monotonic) -> Supervisor:
+    return Supervisor(roles, Telemetry("run", stream=io.StringIO()), clock=clock)
 
 
 def wait_for(path: Path, lines: int) -> bool:
@@ -43,6 +45,37 @@ def test_a_vital_role_that_refuses_its_settings_stops_the_site_with_2() -> None:
     living = role("ingest", "import time; time.sleep(60)")
 
     assert supervisor(refusing, living).run(threading.Event()) == 2
+
+
+def test_a_vital_role_that_fails_after_a_healthy_minute_comes_back(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    failing = role("detect", f"open({str(runs)!r}, 'a').write('x\\n'); raise SystemExit(2)", is_vital=True)
+    minutes = itertools.count(step=61)
+    watched = supervisor(failing, clock=lambda: float(next(minutes)))
+    until = time.monotonic() + 20.0
+
+    code = watched.run(threading.Event(), lambda: wait_for(runs, 2) or time.monotonic() > until)
+
+    assert code == 0
+    assert len(runs.read_text().splitlines()) >= 2
+
+
+def test_a_process_that_cannot_be_started_is_tried_again_and_the_others_live_on(tmp_path: Path) -> None:
+    program, runs = tmp_path / "program", tmp_path / "runs"
+    absent = Role("ingest", (str(program), str(runs)), 0)
+    living = role("detect", "import time; time.sleep(60)")
+    watched = supervisor(absent, living)
+    until = time.monotonic() + 20.0
+
+    def is_over() -> bool:
+        _, facts = watched.report()
+        if not program.exists() and facts["detect"]["running"]:  # type: ignore[index]
+            program.write_text("#!/bin/sh\necho x >$1\n")
+            program.chmod(0o755)
+        return wait_for(runs, 1) or time.monotonic() > until
+
+    assert watched.run(threading.Event(), is_over) == 0
+    assert runs.read_text().splitlines() == ["x"]
 
 
 def test_a_camera_that_refuses_does_not_stop_the_site(tmp_path: Path) -> None:
@@ -93,4 +126,4 @@ def test_roles_leave_in_the_order_in_which_data_flows_and_stragglers_are_killed(
 
     assert code == 0
     assert log.read_text().split() == ["ingest", "detect", "alert"]
-    assert watched.pids() == {}
+    assert not any(facts["running"] for facts in watched.report()[1].values())
