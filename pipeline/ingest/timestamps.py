@@ -81,7 +81,6 @@ class TimestampValidator:
         self._step = self._ticks(step_s or self._limits.default_step_s)
         self._max_gap = self._ticks(self._limits.max_gap_s)
         self._newest: int | None = None
-        self._newest_dts = 0
         self._stuck = 0
         self._is_counting = False
 
@@ -104,7 +103,6 @@ class TimestampValidator:
             self._stuck = 0
         else:
             self._stuck += 1
-        self._newest_dts = dts
         return Verdict(packet, breaks=breaks)
 
     @property
