@@ -106,5 +106,5 @@ def show(console: Console, position: str, alert: Alert, *, as_json: bool) -> Non
         console.print(f"    {escape(alert.text)}", highlight=False, soft_wrap=True)
     if alert.phase == "opened":
         for evidence in alert.evidence:
-            line = f"    {evidence.cue}: {evidence.observed} (allowed {evidence.normal})"
+            line = f"    {evidence.cue}: {evidence.observed} (allowed: {evidence.normal})"
             console.print(f"[dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)

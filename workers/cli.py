@@ -6,6 +6,7 @@ Next files: ``workers/run.py``, ``workers/replay.py``.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import setproctitle
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -78,9 +80,8 @@ def watch(
     from pipeline.config import site_of_urls
     from workers.replay import refuse_recorded
     from workers.run import jobs_of, run_site
-    from workers.watch import hide_addresses, print_alerts
+    from workers.watch import print_alerts
 
-    hide_addresses()
     site = site_of_urls(urls)
     refuse_recorded(site)
     telemetry = _telemetry("watch", is_quiet=True)
@@ -152,8 +153,8 @@ def replay(
     console, is_json = Console(), _is_json(as_json)
     start_at = _instant(start)
     factor = _speed(speed)
-    if out is not None and not out.absolute().parent.is_dir():
-        raise UsageError(f"--out {out}: there is no folder {out.absolute().parent}.")
+    if out is not None:
+        job.refuse_unwritable(out)
     if workers and factor is not None:
         raise UsageError("--speed is for replay in one process; leave out --workers.")
 
@@ -269,8 +270,11 @@ app.add_typer(train_cli.app, name="train")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. Every expected failure is one sentence on standard error."""
+    if arguments is None:
+        _hide_secrets(sys.argv[1:])
     try:
         code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        sys.stdout.flush()
     except VedetteError as error:
         return _complain(str(error), error.exit_code)
     except typer.Exit as stopped:
@@ -279,10 +283,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{error.format_message()} Try `vedette --help`.", 2)
     except (typer.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:  # the reader of our output is gone, e.g. `vedette alerts | head`
-        sys.stderr.close()
+    except (BrokenPipeError, SystemExit):  # the reader is gone (`vedette alerts | head`); typer makes an exit of it
+        _drop_output()
         return 0
+    except OSError as error:  # e.g. the output goes to a disk that is full
+        _drop_output()
+        return _complain(f"{error.filename or 'The output'} cannot be used: {error.strerror or error}.", 1)
     return int(code or 0)
+
+
+def _hide_secrets(given: Sequence[str]) -> None:
+    """Rewrite this process's command line as others see it (`ps`), without the passwords that were typed into it."""
+    shown = [redact(word) for word in given]
+    if shown != list(given):
+        setproctitle.setproctitle(" ".join(("vedette", *shown)))
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere, so that the interpreter does not fail on it once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _complain(sentence: str, code: int) -> int:

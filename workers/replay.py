@@ -27,7 +27,7 @@ from workers import wiring
 from workers.alert import has_ended
 from workers.run import jobs_of, run_site
 
-__all__ = ["assign", "length_s", "over_bus", "refuse_recorded", "single", "write_alerts"]
+__all__ = ["assign", "length_s", "over_bus", "refuse_recorded", "refuse_unwritable", "single", "write_alerts"]
 
 READ_ENTRIES = 500
 
@@ -36,7 +36,7 @@ def assign(site: SiteSettings | None, files: list[str], of_urls: Callable[[list[
     """The site whose cameras are ``files``, each ``FILE`` or ``CAMERA=FILE``.
 
     Without a site every file is a camera named after it. With one, a file belongs to the camera it names, to the camera
-    called like it, or to the only camera there is. Raises UsageError for a file that could belong to several.
+    called like it, or to the only camera there is. Raises UsageError where that is several or none.
     """
     if site is None:
         return of_urls(files)
@@ -45,6 +45,8 @@ def assign(site: SiteSettings | None, files: list[str], of_urls: Callable[[list[
     for word in files:
         name, equals, file = word.partition("=")
         if not equals or name not in names:
+            if equals and "/" not in name and not Path(word).exists():
+                raise UsageError(f"The site has no camera {name!r}; it has {', '.join(names)}.")
             file = word
             name = Path(word).stem if Path(word).stem in names else names[0]
             if name != Path(word).stem and len(names) > 1:
@@ -158,17 +160,36 @@ def over_bus(
     return code, in_order(alerts)
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raises UsageError when :func:`write_alerts` could not write ``path`` whatever room there is."""
+    target = path.resolve()
+    if not target.parent.is_dir():
+        raise UsageError(f"--out {path}: there is no folder {target.parent}.")
+    if target.is_dir():
+        raise UsageError(f"--out {path} is a folder; name a file in it.")
+    needed = target if target.exists() and not target.is_file() else target.parent
+    if not os.access(needed, os.W_OK):
+        raise UsageError(f"--out {path}: {needed} cannot be written by this user.")
+
+
 def write_alerts(path: Path, alerts: Iterable[Alert]) -> None:
-    """Write one JSON line per revision, all or nothing. Raises StorageError when the disk will not take it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write one JSON line per revision, all or nothing; a pipe or a device is written as it is, never replaced.
+
+    Raises StorageError when the disk will not take it.
+    """
+    target = path.resolve()
+    is_replaced = target.is_file() or not target.exists()
+    partial = target.with_name(f".{target.name}.{os.getpid()}") if is_replaced else target
     try:
         with partial.open("w", encoding="ascii") as file:
             for alert in alerts:
                 file.write(to_json(alert) + "\n")
-        partial.replace(path)
+        if is_replaced:
+            partial.replace(target)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
+        if is_replaced:
+            with suppress(OSError):
+                partial.unlink()
         raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
 
 

@@ -1,28 +1,20 @@
-"""What ``vedette watch`` does beside running a site: keeps passwords out of ``ps``, prints alerts as they come."""
+"""What ``vedette watch`` does beside running a site: prints alerts as they come."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
-import setproctitle
-from pipeline.telemetry import Telemetry
 from rich.console import Console
 
 from pipeline.errors import BusError
-from pipeline.redact import redact
 from pipeline.settings import SiteSettings
+from pipeline.telemetry import Telemetry
 from workers.alerts import show
 from workers.wiring import open_bus
 
-__all__ = ["hide_addresses", "print_alerts"]
+__all__ = ["print_alerts"]
 
 READ_ENTRIES = 200
-
-
-def hide_addresses() -> None:
-    """Rewrite this process's command line as others see it, without the passwords that were typed into it."""
-    setproctitle.setproctitle(" ".join(redact(word) for word in ["vedette", *sys.argv[1:]]))
 
 
 def print_alerts(telemetry: Telemetry, *, as_json: bool) -> Callable[[SiteSettings], Callable[[], bool]]:
