@@ -86,7 +86,7 @@ class Watch(ABC, Generic[R]):
         if rule.schedule.windows:
             local = datetime.fromtimestamp(view.at_s, time_zone(rule.schedule.time_zone))
             clock = f"{DAY_NAMES[local.weekday()]} {local:%H:%M}"
-            cues = [*cues, Cue("schedule", f"{clock} ({rule.schedule.time_zone})", f"on duty {rule.schedule}")]
+            cues = [*cues, Cue("schedule", f"{clock} ({rule.schedule.time_zone})", f"outside {rule.schedule}")]
         tracks = tuple(s.track for s in sightings)
         return Suspicion(
             kind=rule.kind,
