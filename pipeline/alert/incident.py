@@ -116,7 +116,7 @@ class Incident:
         self.tell(max(at_s, self.updated_at_s, self.closed_at_s))
         lasted_s = self.closed_at_s - self.opened_at_s
         if lasted_s > 0 or because:
-            self.text = clean(f"Ended after {seconds(lasted_s)}{because}. {self.text}")
+            self.text = clean(f"Ended after {seconds(lasted_s)}{because}. The alert was: {self.text}")
 
     def state(self) -> Json:
         """Everything needed to go on elsewhere."""

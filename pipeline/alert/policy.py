@@ -37,8 +37,8 @@ _SAME_OBJECT_IOU = 0.5
 _MAX_OPEN = 256
 _SLACK_S = 1e-3  # sums of frame intervals are not exact; no frame rate comes near this
 _STATE_VERSION = 1
-_BLIND_WORDS = " because the camera cannot see any more"
-_ENDED_WORDS = " with the recording"
+_BLIND_WORDS = ", because the camera cannot see any more"
+_ENDED_WORDS = ", when the recording ended"
 
 
 @dataclass(frozen=True, slots=True)

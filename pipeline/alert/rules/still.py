@@ -196,17 +196,19 @@ class ObjectLeftWatch(Watch[ObjectLeftRule]):
 
     def _left(self, place: Place, view: View) -> Suspicion:
         what, limit = amount(1, place.label), seconds(self.rule.min_still_s)
+        alone_s = min(place.alone_s, place.still_s)  # it may have been alone unseen, before its first sight
+        alone = " with" if alone_s == place.still_s else f", the last {seconds(alone_s)} with"
         return self.suspicion(
             view,
             [Sighting(place.as_track(), (0.0, 0.0), frozenset(), True, ())],
             title=f"{capitalised(what)} was left {self.place}",
             text=(
-                f"{capitalised(what)} has stood {self.place} for {seconds(place.still_s)}, "
-                f"the last {seconds(place.alone_s)} with nobody by it; up to {limit} is allowed."
+                f"{capitalised(what)} has stood {self.place} for {seconds(place.still_s)}{alone} nobody by it; "
+                f"up to {limit} is allowed."
             ),
             cues=[
                 Cue("still", f"at one place for {seconds(place.still_s)}", f"less than {limit}"),
-                Cue("alone", f"nobody near for {seconds(place.alone_s)}", f"less than {limit}"),
+                Cue("alone", f"nobody near for {seconds(alone_s)}", f"less than {limit}"),
             ],
             about=place.id,
         )

@@ -88,7 +88,7 @@ def test_it_closes_when_it_was_last_seen_and_says_how_long_it_lasted() -> None:
     assert closed.updated_at.timestamp() - START_S == pytest.approx(7.0)
     assert closed.closed_at is not None
     assert closed.closed_at.timestamp() - START_S == pytest.approx(5.0)
-    assert closed.text == "Ended after 4.0 s. Text."
+    assert closed.text == "Ended after 4.0 s. The alert was: Text."
 
 
 def test_a_short_break_does_not_close_it() -> None:
@@ -211,7 +211,7 @@ def test_a_lens_that_stays_covered_closes_it_and_says_why() -> None:
     looks += [finding(5 + k, None, seq=25 + k, conditions=("offline",)) for k in range(100)]
     closed = run(lambda t: [suspicion()] if t < 5 else [], looks=looks)[-1]
     assert closed.phase == "closed"
-    assert closed.text == "Ended after 3.8 s because the camera cannot see any more. Text."
+    assert closed.text == "Ended after 3.8 s, because the camera cannot see any more. The alert was: Text."
     assert closed.updated_at.timestamp() - START_S == pytest.approx(64, abs=1.01)
 
 

@@ -73,6 +73,7 @@ def test_min_dwell_and_the_schedule_are_evidence_of_their_own() -> None:
         {"zone": 1 / 3, "dwell": 1 / 3, "schedule": 1 / 3}
     )
     assert alerts[0].evidence[2].observed == "Monday 14:13 (UTC)"
+    assert alerts[0].evidence[2].normal == "outside 14:00–15:00 Monday (UTC)"
 
 
 def test_out_of_hours_nothing_opens_and_what_is_open_closes() -> None:

@@ -31,6 +31,16 @@ def test_a_bag_is_left_when_its_owner_is_away_long_enough() -> None:
     assert [track.label for track in alerts[0].tracks] == ["backpack"]
 
 
+def test_the_words_never_say_alone_for_longer_than_there() -> None:
+    together = _run(LEFT, _drops_and_walks, 30)[0]
+    assert together.text == (
+        "A backpack has stood in view for 16 s, the last 8.4 s with nobody by it; up to 8.0 s is allowed."
+    )
+    thrown = _run(LEFT, lambda t: [BAG] if t >= 5 else [], 30)[0]
+    assert thrown.text == "A backpack has stood in view for 8.0 s with nobody by it; up to 8.0 s is allowed."
+    assert [e.observed for e in thrown.evidence] == ["at one place for 8.0 s", "nobody near for 8.0 s"]
+
+
 def test_the_incident_closes_when_the_bag_is_taken() -> None:
     alerts = _run(LEFT, lambda t: _drops_and_walks(t) if t < 26 else [], 40)
     assert phases(alerts) == [("opened", "object_left"), ("closed", "object_left")]
