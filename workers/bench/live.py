@@ -21,14 +21,15 @@ from pathlib import Path
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.bus.topics import DETECTIONS
+from pipeline.bus.topics import DETECTIONS, PACKETS
 from pipeline.errors import BusError, UsageError
 from pipeline.protocols import Bus
 from pipeline.settings import CameraSettings, Secret, SiteSettings
 from pipeline.telemetry import Telemetry
-from pipeline.types import Finding
+from pipeline.types import Finding, PacketBatch
+from workers.bench.glass import SentClip, late_s
 from workers.bench.result import percentile
-from workers.rtsp import serve
+from workers.rtsp import Served, serve
 from workers.run import jobs_of, run_site
 from workers.wiring import open_bus
 
@@ -60,8 +61,9 @@ class RoleUse:
 class Observation:
     """What ``cameras`` cameras did in ``seconds``.
 
-    ``latencies_s``: media time of a finding to its reading from the bus. ``alert_latencies_s``: the same of opened
-    alerts. ``dropped``: frames by reason. ``wanted``: findings there should have been.
+    ``latencies_s``: from the sending of a picture by the camera to the reading of its finding from the bus.
+    ``alert_latencies_s``: the same of opened alerts, from the deciding picture. ``dropped``: frames by reason.
+    ``wanted``: findings there should have been.
     """
 
     cameras: int
@@ -109,7 +111,7 @@ def observe(site: SiteSettings, videos: Mapping[str, Path], seconds: float, *, w
             telemetry=replace(site.telemetry, host="127.0.0.1", port=_free_ports(len(videos) + 3)),
             cameras=tuple(_camera_at(site.cameras[0], name, url) for name, url in served.urls.items()),
         )
-        watch = _Watch(live, seconds, wanted_fps, served.pid)
+        watch = _Watch(live, seconds, wanted_fps, served, videos)
         telemetry = Telemetry(role="bench", is_quiet=True)
         jobs = jobs_of(live, is_quiet=True)
         code = run_site(live, telemetry, jobs=jobs, beside=watch.beside(telemetry))
@@ -127,9 +129,11 @@ def _camera_at(like: CameraSettings, name: str, url: str) -> CameraSettings:
 class _Watch:
     """Waits until every camera has findings, lets them settle, then measures."""
 
-    def __init__(self, site: SiteSettings, seconds: float, wanted_fps: float, server_pid: int) -> None:
+    def __init__(
+        self, site: SiteSettings, seconds: float, wanted_fps: float, served: Served, videos: Mapping[str, Path]
+    ) -> None:
         self._site, self._seconds, self._wanted_fps = site, seconds, wanted_fps
-        self._server_pid = server_pid
+        self._served, self._videos = served, videos
         self._listener: _Listener | None = None
         self._started_s = time.monotonic()
         self._settled_s = 0.0
@@ -176,17 +180,32 @@ class _Watch:
         return True
 
     def _finish(self, listener: _Listener) -> Observation:
-        findings, latencies, alert_latencies = listener.end()
+        listener.end()
         elapsed_s = time.monotonic() - self._began_s
         dropped_before, cpu_before = self._before
         dropped = {reason: count - dropped_before.get(reason, 0.0) for reason, count in self._dropped().items()}
         self._sample_memory()
         roles = self._use(cpu_before)
+        late = self._late_s(listener)
         listener.close()
+        latencies = [seen_s + late[camera] for camera, seen_s in listener.latencies_s]
+        alert_latencies = [seen_s + late[camera] for camera, seen_s in listener.alert_latencies_s]
         wanted = self._wanted_fps * elapsed_s * len(self._site.cameras)
         return Observation(
-            len(self._site.cameras), elapsed_s, wanted, findings, latencies, alert_latencies, dropped, roles
+            len(self._site.cameras), elapsed_s, wanted, len(latencies), latencies, alert_latencies, dropped, roles
         )
+
+    def _late_s(self, listener: _Listener) -> dict[str, float]:
+        """Camera -> seconds by which its media time lies after the sending of its pictures."""
+        clips = {video: SentClip(video) for video in set(self._videos.values())}
+        found: dict[str, float] = {}
+        for camera, video in self._videos.items():
+            began_s = self._served.began_s.get(camera)
+            late = None if began_s is None else late_s(clips[video], began_s, listener.packets(camera))
+            if late is None:
+                raise UsageError(f"No packet of {video.name} could be recognised, so that latency cannot be measured.")
+            found[camera] = late
+        return found
 
     def _use(self, before: Mapping[int, tuple[str, float]]) -> dict[str, RoleUse]:
         roles: dict[str, RoleUse] = {}
@@ -207,7 +226,7 @@ class _Watch:
         for process in self._processes():
             with suppress(psutil.Error):
                 times = process.cpu_times()
-                found[process.pid] = (_role_of(process, self._server_pid), times.user + times.system)
+                found[process.pid] = (_role_of(process, self._served.pid), times.user + times.system)
         return found
 
     def _sample_memory(self) -> None:
@@ -235,7 +254,7 @@ class _Watch:
 
 
 class _Listener(threading.Thread):
-    """Reads findings and alerts as they come, and notes how old they are."""
+    """Reads findings and alerts as they come, and notes the camera and the age of each, counted from media time."""
 
     def __init__(self, bus: Bus, cameras: Sequence[str]) -> None:
         super().__init__(name="bench-listener", daemon=True)
@@ -244,20 +263,25 @@ class _Listener(threading.Thread):
         self._alert_position = "0"
         self._is_over = threading.Event()
         self._is_measuring = False
-        self._latencies_s: list[float] = []
-        self._alert_latencies_s: list[float] = []
+        self.latencies_s: list[tuple[str, float]] = []
+        self.alert_latencies_s: list[tuple[str, float]] = []
         self.seen: set[str] = set()
         self.start()
 
     def begin(self) -> None:
         """Count from now."""
-        self._latencies_s, self._alert_latencies_s = [], []
+        self.latencies_s, self.alert_latencies_s = [], []
         self._is_measuring = True
 
-    def end(self) -> tuple[int, list[float], list[float]]:
-        """Findings counted, their latencies, and those of opened alerts."""
+    def end(self) -> None:
+        """Count no more."""
         self._is_measuring = False
-        return len(self._latencies_s), self._latencies_s, self._alert_latencies_s
+
+    def packets(self, camera: str) -> list[PacketBatch]:
+        """The oldest packets of a camera that are still on the bus."""
+        stream = (camera, PACKETS)
+        entries = self._bus.read({stream: "0"}, max_entries=2, block_s=0.0).get(stream, [])
+        return [entry.message for entry in entries if isinstance(entry.message, PacketBatch)]
 
     def close(self) -> None:
         """End the thread and let the bus go."""
@@ -279,11 +303,11 @@ class _Listener(threading.Thread):
             if found:
                 self.seen.add(camera)
             if self._is_measuring:
-                self._latencies_s += [now_s - finding.ref.at_s for finding in found]
+                self.latencies_s += [(camera, now_s - finding.ref.at_s) for finding in found]
         for position, alert in self._bus.alerts(self._alert_position, max_entries=READ_ENTRIES, block_s=0.0):
             self._alert_position = position
             if self._is_measuring and alert.phase == "opened":
-                self._alert_latencies_s.append(time.time() - alert.updated_at.timestamp())
+                self.alert_latencies_s.append((alert.camera, time.time() - alert.updated_at.timestamp()))
 
 
 def _role_of(process: psutil.Process, server_pid: int) -> str:

@@ -114,15 +114,18 @@ def load(path: str) -> Clip:
 class Feeder(threading.Thread):
     """Sends one clip into one appsrc at its own pace until the media is torn down."""
 
-    def __init__(self, clip: Clip, appsrc: GstApp.AppSrc) -> None:
+    def __init__(self, clip: Clip, appsrc: GstApp.AppSrc, announced: str | None) -> None:
         super().__init__(daemon=True)
         self._clip = clip
         self._appsrc = appsrc
+        self._announced = announced
         self.stop = threading.Event()
 
     def run(self) -> None:
         """Push access units until stopped; the loop's length is added to every stamp on each round."""
         began = time.monotonic_ns()
+        if self._announced is not None:
+            print(json.dumps({"began": self._announced, "at_s": time.time()}), flush=True)
         offset = 0
         while not self.stop.is_set():
             for stored, pts, dts in self._clip.units:
@@ -139,9 +142,10 @@ class Feeder(threading.Thread):
 class ClipFactory(GstRtspServer.RTSPMediaFactory):
     """Builds the pipeline of one mount; all clients share one, and join it where it is, as with a camera."""
 
-    def __init__(self, clip: Clip) -> None:
+    def __init__(self, clip: Clip, announced: str | None) -> None:
         super().__init__()
         self._clip = clip
+        self._announced = announced
         self.set_shared(True)
         self.set_launch(
             "( appsrc name=src is-live=true format=time do-timestamp=false max-bytes=0 block=false "
@@ -152,7 +156,7 @@ class ClipFactory(GstRtspServer.RTSPMediaFactory):
     def _on_media(self, _factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
         appsrc = media.get_element().get_by_name("src")
         appsrc.set_property("caps", self._clip.caps)
-        feeder = Feeder(self._clip, appsrc)
+        feeder = Feeder(self._clip, appsrc, self._announced)
         media.connect("unprepared", lambda _media: feeder.stop.set())
         feeder.start()
 
@@ -179,6 +183,7 @@ def main() -> int:
     parser.add_argument("--user")
     parser.add_argument("--password", default="")
     parser.add_argument("--with-stdin", action="store_true", help="end when standard input closes")
+    parser.add_argument("--announce", action="store_true", help="say when a mount's first picture is sent, as JSON")
     arguments = parser.parse_args()
     Gst.init(None)
     mounts = dict(mount.split("=", 1) for mount in arguments.mount if "=" in mount)
@@ -187,7 +192,8 @@ def main() -> int:
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(arguments.port))
-    factories = [ClipFactory(load(path)) for path in mounts.values()]
+    is_announced = arguments.announce
+    factories = [ClipFactory(load(path), name if is_announced else None) for name, path in mounts.items()]
     for name, factory in zip(mounts, factories, strict=True):
         server.get_mount_points().add_factory(f"/{name}", factory)
     if arguments.user:
