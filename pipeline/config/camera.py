@@ -128,6 +128,8 @@ class CameraBuilder:
             fault = f"unknown kind of URL {word!r}{nearest(word, SCHEMES)}"
         elif separator and scheme.lower() != "file" and not rest.partition("/")[0].rpartition("@")[2].strip(":"):
             fault = "names no host"
+        elif separator and scheme.lower() != "file" and not _has_usable_port(rest):
+            fault = "the host is followed by no port from 1 to 65535 (is a / of the password written as %2F?)"
         elif not url.strip():
             fault = "is empty"
         elif not separator and "@" in url and not (self.folder / url.strip()).exists():
@@ -256,3 +258,10 @@ def _short(message: str) -> str:
 def _near_zone(name: str) -> str:
     near = nearest(name, available_timezones())
     return near if "mean" in near else " such as 'Europe/Berlin'"
+
+
+def _has_usable_port(rest: str) -> bool:
+    """Whether what stands behind ``scheme://`` names no port, or one that exists."""
+    host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    port = re.search(r":([^\]:]+)$", host)
+    return port is None or (re.fullmatch("[0-9]{1,5}", port[1]) is not None and 0 < int(port[1]) < 65536)

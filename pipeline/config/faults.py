@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.errors import ConfigError
+from pipeline.redact import redact
 
 __all__ = ["Fault", "Place", "config_error", "dotted", "nearest"]
 
@@ -60,7 +61,8 @@ def config_error(name: str, faults: Iterable[Fault], lines: Mapping[Place, int] 
 
 
 def _sentence(fault: Fault) -> str:
-    return f"{dotted(fault.place)}: {fault.message}" if fault.place else fault.message
+    """Without secrets: a URL may stand where none belongs, as a key or instead of a map."""
+    return redact(f"{dotted(fault.place)}: {fault.message}" if fault.place else fault.message)
 
 
 def _line_of(fault: Fault, lines: Mapping[Place, int]) -> int:

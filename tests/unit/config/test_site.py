@@ -217,6 +217,11 @@ redis: {url_file: url, password_file: pw, cluster: true}
             "'Europe/Belin' is not an IANA time zone; did you mean 'Europe/Berlin'?",
         ),
         (CAMERA + "time_zone: ../etc/passwd}}", "cameras.gate.time_zone: '../etc/passwd' is not an IANA time zone"),
+        ("cameras: {a: 'rtsp://u:pw@h:99999/s'}", "cameras.a.url: the host is followed by no port from 1 to 65535"),
+        ("cameras: {a: 'rtsp://[::1]:rtsp/s'}", "cameras.a.url: the host is followed by no port from 1 to 65535"),
+        # a URL where none belongs keeps its password for itself
+        ("cameras: ['rtsp://u:geheim@h/s']", "got the text 'rtsp://***@h/s'"),
+        ("cameras: {a: {'rtsp://u:geheim@h/s': 1, url: x}}", "cameras.a.rtsp://***@h/s: unknown key"),
         # redis
         (
             "cameras: {a: x}\nredis: {url: 'http://h'}",
@@ -231,6 +236,7 @@ def test_a_fault_is_a_sentence_with_file_line_key_and_nearest(text: str, expecte
     assert [line for line in found if expected in line], found
     assert len(found) <= 2
     assert all(line.startswith("site.yaml") for line in found)
+    assert not [line for line in found if "geheim" in line]
 
 
 def test_a_rule_under_defaults_names_the_camera_that_lacks_its_zone() -> None:
