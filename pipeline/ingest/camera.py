@@ -176,17 +176,21 @@ class CameraReader:
             media.close()
 
     def _wait(self, wait_s: float) -> Iterator[Frame]:
-        """Ticks while the camera is away, the first at once."""
-        until_s = self._now() + wait_s
+        """Ticks while the camera is away, the first at once.
+
+        The wait is summed up from its naps: a clock that is set back meanwhile would make it last for hours.
+        """
+        left_s = wait_s
         while True:
             now_s = self._now()
             if self._config.has_frames:
                 self._desk.line.reach(now_s)
                 yield self._desk.tick(now_s, self._analyst.absent(now_s))
-            left_s = until_s - now_s
             if left_s <= 0:
                 return
-            self._sleep(min(_TICK_S, left_s))
+            nap_s = min(_TICK_S, left_s)
+            self._sleep(nap_s)
+            left_s -= nap_s
 
 
 def recording_length_s(source: SourceConfig, open_media: OpenMedia = open_media) -> float | None:

@@ -331,8 +331,8 @@ def live(wall: Wall, script: Script, **options: object) -> CameraReader:
         return script.pop(0)()
 
     config = CameraConfig("cam", SourceConfig("rtsp://admin:geheim@cam/1"), gate=ALWAYS)
-    options = {"random": lambda: 1.0, **options}
-    return CameraReader(config, open_media=open_next, now=wall.now, sleep=wall.sleep, **options)  # type: ignore[arg-type]
+    options = {"random": lambda: 1.0, "sleep": wall.sleep, **options}
+    return CameraReader(config, open_media=open_next, now=wall.now, **options)  # type: ignore[arg-type]
 
 
 def frames_of(reader: CameraReader, count: int) -> list[Frame]:
@@ -380,6 +380,24 @@ def test_a_camera_that_is_never_there_still_has_time(clip: tuple[Media, list[Cod
     assert frames[-1].ref.at_s - frames[0].ref.at_s > 20
     assert all(b.ref.at_s - a.ref.at_s <= 1.0 + 1e-6 for a, b in pairwise(frames))
     assert counts["reconnects", "SourceRefused"] >= 2
+
+
+def test_a_clock_that_is_set_back_meanwhile_does_not_put_off_the_next_attempt(
+    clip: tuple[Media, list[CodedPacket]],
+) -> None:
+    wall, (media, packets) = Wall(), clip
+    naps: list[float] = []
+
+    def refused() -> FakeCamera:
+        raise SourceRefused("Cannot open the camera: wrong password.")
+
+    def set_back_once(seconds: float) -> None:
+        wall.at_s += seconds - (3600.0 if not naps else 0.0)
+        naps.append(seconds)
+
+    reader = live(wall, [refused, lambda: FakeCamera(media, packets, wall, None)], sleep=set_back_once)
+    assert any(frame.note.gate == "open" for frame in frames_of(reader, 20))
+    assert sum(naps) == pytest.approx(10.0)
 
 
 def test_a_reader_goes_on_after_the_one_before_it(clip: tuple[Media, list[CodedPacket]]) -> None:
