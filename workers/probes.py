@@ -36,7 +36,7 @@ import cv2
 answer = {"version": cv2.__version__}
 """,
         "openvino": """
-import openvino, pathlib
+import pipeline, openvino, pathlib  # in this order: pipeline keeps OpenVINO from reporting its use
 info = pathlib.Path("/proc/cpuinfo")
 lines = info.read_text().splitlines() if info.exists() else []
 flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))), [])
