@@ -28,7 +28,7 @@ def with_redis(site: SiteSettings, telemetry: Telemetry) -> Iterator[SiteSetting
     if site.redis.url is not None:
         yield site
         return
-    with EmbeddedRedis.start(site.data_dir) as server:
+    with EmbeddedRedis.start(site.data_dir, takes_over=True) as server:
         telemetry.log.info("redis_embedded", folder=str(server.directory), is_owner=server.is_owner)
         redis = replace(site.redis, url=Secret(server.url), frames_url=Secret(server.frames_url))
         yield replace(site, redis=redis)

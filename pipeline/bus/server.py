@@ -2,23 +2,19 @@
 
 In: a data directory. Out: two URLs on Unix sockets. One server keeps (findings, alerts, leases, folds: append-only
 file), one forgets (frames, packets: memory only); ``pipeline/bus/redis.py`` says why. Whoever starts first owns both;
-a second process with the same directory finds them. A server that dies is started again. Both end with their owner
-however it ends: by ``stop``, or by the kernel's parent-death signal after a crash, so that no orphan stays behind. The
-directory is 0700, sockets and files 0600, no TCP port is opened. Next file: ``pipeline/ingest/camera.py``, the first
-writer.
+a second process with the same directory finds them, and may take over when that owner ends. A server that dies is
+started again. Both end with their owner however it ends: by ``stop``, or by the kernel's parent-death signal after a
+crash, so that no orphan stays behind. The directory is 0700, sockets and files 0600, no TCP port is opened. Next files:
+``pipeline/bus/place.py``; ``pipeline/ingest/camera.py``, the first writer.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
-import hashlib
 import os
 import re
 import signal
-import socket
-import stat
 import subprocess
 import sys
 import time
@@ -26,14 +22,13 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 from typing import Literal
-from urllib.parse import quote
 
+from pipeline.bus.place import answers, is_loading, make_private, socket_path, try_lock, url_of
 from pipeline.bus.program import ServerBinary, find_server, refuse_downgrade
-from pipeline.errors import BusError, StorageError
+from pipeline.errors import BusError, StorageError, VedetteError
 
 __all__ = ["EmbeddedRedis", "default_directory", "find_server"]
 
-MAX_SOCKET_PATH_BYTES = 107
 _PR_SET_PDEATHSIG = 1
 _PAUSE_S = 0.02
 _REST_S = 1.0
@@ -53,10 +48,12 @@ class EmbeddedRedis:
 
     def __init__(self, directory: Path, lock_fd: int | None, servers: tuple[_Server, ...]) -> None:
         self.directory = directory
-        self.url = _url(directory / "durable")
-        self.frames_url = _url(directory / "frames")
+        self.url = url_of(directory / "durable")
+        self.frames_url = url_of(directory / "frames")
         self._lock_fd = lock_fd
         self._servers = servers
+        self._is_stopping = Event()
+        self._heir: Thread | None = None
 
     @classmethod
     def start(
@@ -67,43 +64,47 @@ class EmbeddedRedis:
         max_memory_bytes: int | None = None,
         fsync: Literal["always", "everysec"] = "everysec",
         timeout_s: float = 15.0,
+        takes_over: bool = False,
     ) -> EmbeddedRedis:
         """Start both servers in ``directory``/redis, or find those that another process of this user runs there.
 
+        With ``takes_over`` they are started here, at the same URLs, when that other process has ended and they with it.
         ``max_memory_bytes`` bounds each server (default: a quarter of this machine's memory, at most 4 GiB); when it
         is reached Redis refuses writes and the bus drops or waits. Raises UsageError without a server program,
         StorageError when the directory cannot be used, BusError when a server does not answer within ``timeout_s``.
         """
         folder = (directory or default_directory()).expanduser().absolute() / "redis"
-        _make_private(folder)
+        make_private(folder)
         until = time.monotonic() + timeout_s
         while True:
-            lock_fd = _try_lock(folder / "lock")
+            lock_fd = try_lock(folder / "lock")
             if lock_fd is not None:
                 break
-            running = cls(folder, None, ())
-            if all(_answers(_socket_path(folder / name)) for name in ("durable", "frames")):
+            if all(answers(socket_path(folder / name)) for name in ("durable", "frames")):
+                running = cls(folder, None, ())
+                if takes_over:
+                    running._await_succession(
+                        lambda fd: _launch(folder, fd, binary, max_memory_bytes, fsync, timeout_s)
+                    )
                 return running
             if time.monotonic() > until:
                 raise BusError(f"Another process runs the Redis in {folder}, and it does not answer.")
             time.sleep(_PAUSE_S)
-        servers: list[_Server] = []
-        try:
-            chosen = binary or find_server()
-            refuse_downgrade(folder, chosen)
-            memory = max_memory_bytes or min(4 * _GIB, _machine_memory_bytes() // 4)
-            for name, persistence in (("durable", ["yes", "--appendfsync", fsync]), ("frames", ["no"])):
-                _make_private(folder / name)
-                options = ["--maxmemory", str(memory), "--appendonly", *persistence]
-                servers.append(_Server(chosen, folder / name, options, lock_fd))
-            for server in servers:
-                server.wait_until_ready(timeout_s)
-        except BaseException:
-            for server in servers:
-                server.stop(timeout_s)
-            os.close(lock_fd)
-            raise
-        return cls(folder, lock_fd, tuple(servers))
+        return cls(folder, lock_fd, _launch(folder, lock_fd, binary, max_memory_bytes, fsync, timeout_s))
+
+    def _await_succession(self, launch: Callable[[int], tuple[_Server, ...]]) -> None:
+        """Have a thread wait for the lock, and start the servers here when it is free."""
+
+        def wait() -> None:
+            while not self._is_stopping.wait(_REST_S):
+                with contextlib.suppress(VedetteError):  # a full disk, say: those who use the bus say so; tried again
+                    lock_fd = try_lock(self.directory / "lock")
+                    if lock_fd is not None:
+                        self._servers, self._lock_fd = launch(lock_fd), lock_fd
+                        return
+
+        self._heir = Thread(target=wait, name="redis-heir", daemon=True)
+        self._heir.start()
 
     @property
     def is_owner(self) -> bool:
@@ -117,6 +118,9 @@ class EmbeddedRedis:
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Shut down what we own: everything written is on disk when this returns. Harmless to repeat."""
+        self._is_stopping.set()
+        if self._heir is not None:
+            self._heir.join()
         for server in self._servers:
             server.terminate()
         for server in self._servers:
@@ -141,7 +145,7 @@ class _Server:
 
     def __init__(self, binary: ServerBinary, folder: Path, options: list[str], lock_fd: int) -> None:
         self._folder = folder
-        self._socket = _socket_path(folder)
+        self._socket = socket_path(folder)
         self._log = folder / "redis.log"
         with contextlib.suppress(FileNotFoundError):
             self._socket.unlink()
@@ -171,10 +175,10 @@ class _Server:
     def wait_until_ready(self, timeout_s: float) -> None:
         """Return when it answers; while it reads its file after a restart it may take longer than ``timeout_s``."""
         until = time.monotonic() + timeout_s
-        while not _answers(self._socket):
+        while not answers(self._socket):
             if self._process is None or self._process.poll() is not None:
                 raise StorageError(f"Redis ended at once in {self._folder}: {self._last_words()} (see {self._log})")
-            if time.monotonic() > until and not _is_loading(self._socket):
+            if time.monotonic() > until and not is_loading(self._socket):
                 raise BusError(f"Redis in {self._folder} did not answer within {timeout_s:g} s; see {self._log}.")
             time.sleep(_PAUSE_S)
 
@@ -228,6 +232,29 @@ class _Server:
         return re.sub(r"^\d+:\w .*? [*#.-] ", "", lines[-1])[:200] if lines else "it wrote no log"
 
 
+def _launch(
+    folder: Path, lock_fd: int, binary: ServerBinary | None, memory: int | None, fsync: str, timeout_s: float
+) -> tuple[_Server, ...]:
+    """Both servers in ``folder``, answering; ``lock_fd`` is closed when that cannot be."""
+    servers: list[_Server] = []
+    try:
+        chosen = binary or find_server()
+        refuse_downgrade(folder, chosen)
+        limit = str(memory or min(4 * _GIB, _machine_memory_bytes() // 4))
+        for name, persistence in (("durable", ["yes", "--appendfsync", fsync]), ("frames", ["no"])):
+            make_private(folder / name)
+            options = ["--maxmemory", limit, "--appendonly", *persistence]
+            servers.append(_Server(chosen, folder / name, options, lock_fd))
+        for server in servers:
+            server.wait_until_ready(timeout_s)
+    except BaseException:
+        for server in servers:
+            server.stop(timeout_s)
+        os.close(lock_fd)
+        raise
+    return tuple(servers)
+
+
 def _die_with_parent() -> Callable[[], None] | None:
     """What the child does before it becomes the server: ask the kernel for SIGTERM when its parent dies (Linux)."""
     if sys.platform != "linux":
@@ -241,66 +268,6 @@ def _die_with_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return ask
-
-
-def _make_private(folder: Path) -> None:
-    """Create ``folder`` for this user alone, or make sure that it is theirs."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            raise StorageError(f"{folder} is not a directory of this user.")
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            folder.chmod(0o700)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be used: {error.strerror}.") from error
-
-
-def _try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock, or None while another process does."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be opened: {error.strerror}.") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
-
-
-def _socket_path(folder: Path) -> Path:
-    """``folder/redis.sock``, or a private directory below /tmp where that is longer than a socket's name may be."""
-    path = folder / "redis.sock"
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
-        return path
-    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    short = Path("/tmp") / f"vedette-{os.geteuid()}-{name}"  # noqa: S108 - made 0700 and checked to be ours
-    _make_private(short)
-    return short / "redis.sock"
-
-
-def _url(folder: Path) -> str:
-    return "unix://" + quote(str(_socket_path(folder)))
-
-
-def _reply(path: Path) -> bytes:
-    """What the server on a socket says to PING; nothing when nobody listens."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(1.0)
-        client.connect(str(path))
-        client.sendall(b"PING\r\n")
-        return client.recv(64)
-    return b""
-
-
-def _answers(path: Path) -> bool:
-    return _reply(path).startswith(b"+PONG")
-
-
-def _is_loading(path: Path) -> bool:
-    return _reply(path).startswith(b"-LOADING")
 
 
 def _machine_memory_bytes() -> int:

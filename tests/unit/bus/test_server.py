@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bus.place import MAX_SOCKET_PATH_BYTES
 from pipeline.bus.program import ServerBinary, find_server
 from pipeline.bus.redis import RedisBus
-from pipeline.bus.server import MAX_SOCKET_PATH_BYTES, EmbeddedRedis, default_directory
+from pipeline.bus.server import EmbeddedRedis, default_directory
 from pipeline.bus.topics import DETECTIONS, FRAMES
 from pipeline.errors import BusError, StorageError, UsageError
 from tests.contract.bus_messages import alert, finding, frame
@@ -96,6 +97,31 @@ def test_a_second_start_finds_the_first_and_leaves_it_alone(tmp_path: Path) -> N
             assert bus.depth("gate", FRAMES) == 0
     with EmbeddedRedis.start(tmp_path) as third:
         assert third.is_owner
+
+
+def test_who_found_it_takes_over_when_its_owner_ends(tmp_path: Path) -> None:
+    """Whoever began first, ``vedette alerts`` or ``vedette run``: the one that stays keeps the bus."""
+    first = EmbeddedRedis.start(tmp_path)
+    with EmbeddedRedis.start(tmp_path, takes_over=True) as second, bus_of(second) as bus:
+        bus.save_state("gate", "alert", b"before")
+        first.stop()
+        until = time.monotonic() + PATIENCE_S
+        while not second.is_owner:
+            assert time.monotonic() < until, "nobody took over"
+            time.sleep(0.02)
+        assert second.url == first.url
+        assert bus.load_state("gate", "alert") == b"before"
+        pids = second.pids
+    wait_until_gone(*pids)
+
+
+def test_who_only_found_it_starts_nothing_after_it_stopped(tmp_path: Path) -> None:
+    first = EmbeddedRedis.start(tmp_path)
+    second = EmbeddedRedis.start(tmp_path, takes_over=True)
+    second.stop()
+    first.stop()
+    assert not second.is_owner
+    assert second.pids == ()
 
 
 def test_a_server_that_is_killed_is_started_again(tmp_path: Path) -> None:
