@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline.bus.topics import DETECTIONS, FRAMES
 from pipeline.detect.stage import DetectStage, Outcome
@@ -42,10 +43,13 @@ def work(
     Raises ModelError when the detector fails: a fresh process is worth more than one with a broken runtime.
     """
     positions: dict[str, str] = {}
+    courier = _Courier(bus, telemetry, stop)
     while not stop.is_set():
         change = bus_patience(lambda: claims.renew(time.monotonic()), stop, telemetry, liveness)
         if change is None:
             break
+        if change.lost or change.gained:
+            courier.wait()  # what is under way must not be read again
         for camera in change.lost:
             stage.forget(camera)
             positions.pop(camera, None)
@@ -54,10 +58,11 @@ def work(
             telemetry.log.info("camera_claimed", role="detect", camera=camera)
         if positions:
             bus_patience(lambda: _fetch(bus, stage, positions, recorded, telemetry, now), stop, telemetry, liveness)
-            _answer(bus, stage, telemetry, stop, now)
+            _answer(stage, courier, telemetry, now)
         else:
             stop.wait(BLOCK_S)
         liveness.progress()
+    courier.close()
     bus_patience(claims.release, stop, telemetry)
 
 
@@ -88,17 +93,46 @@ def _fetch(
             positions[camera] = entry.id
 
 
-def _answer(
-    bus: Bus, stage: DetectStage, telemetry: Telemetry, stop: threading.Event, now: Callable[[], float]
-) -> None:
+def _answer(stage: DetectStage, courier: _Courier, telemetry: Telemetry, now: Callable[[], float]) -> None:
     """Look at everything that waits, a batch at a time, and hand over what came of it."""
     while stage.has_waiting:
         began_s = time.perf_counter()
         outcomes = stage.step(now())
         pictures = sum(finding.detections is not None for outcome in outcomes for finding in outcome.findings)
         telemetry.detected(pictures, time.perf_counter() - began_s)
+        courier.take(outcomes)
+
+
+class _Courier:
+    """Hands findings over in a thread of its own, one step's after another's, while the next pictures are looked at.
+
+    Otherwise the processor's inference streams would idle while Redis answers.
+    """
+
+    def __init__(self, bus: Bus, telemetry: Telemetry, stop: threading.Event) -> None:
+        self._bus, self._telemetry, self._stop = bus, telemetry, stop
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hand-over")
+        self._under_way: Future[None] | None = None
+
+    def take(self, outcomes: list[Outcome]) -> None:
+        """Begin to hand over ``outcomes``; waits for those before. Raises what handing those over raised."""
+        self.wait()
+        self._under_way = self._thread.submit(self._deliver, outcomes)
+
+    def wait(self) -> None:
+        """Return when nothing is under way. Raises what handing over raised."""
+        if self._under_way is not None:
+            under_way, self._under_way = self._under_way, None
+            under_way.result()
+
+    def close(self) -> None:
+        """Deliver what is under way and end the thread."""
+        self._thread.shutdown()
+        self.wait()
+
+    def _deliver(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            bus_patience(lambda outcome=outcome: _hand_over(bus, outcome), stop, telemetry)  # type: ignore[misc]
+            bus_patience(lambda outcome=outcome: _hand_over(self._bus, outcome), self._stop, self._telemetry)  # type: ignore[misc]
 
 
 def _hand_over(bus: Bus, outcome: Outcome) -> None:

@@ -11,7 +11,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from pipeline.openvino_runtime import usable_cores
-from pipeline.settings import SiteSettings
+from pipeline.settings import Secret, SiteSettings
 from workers.bench.live import Observation, observe
 from workers.bench.parts import decode_cost_s, ffmpeg_decode_s
 from workers.bench.result import Result, percentile
@@ -24,13 +24,15 @@ MAX_CAMERAS = 128
 MAX_INGEST_MIB = 150.0
 MAX_QUIET_SHARE = 40.0
 MAX_GROWTH_MIB = 10.0
+QUIET_S = 15.0
+"""How long a quiet camera settles (its gate closes, and what is usual is learned), and how long it is watched at least."""
 TARGETS = {"640x360@15": 10, "1080p15": 6}
 
 
 def ceiling(site: SiteSettings, video: Path, detections_per_s: float) -> float:
     """Cameras that decoding and the bare network alone would leave room for on this machine's cores."""
     decode_s, pictures = decode_cost_s(video)
-    camera = replace(site.cameras[0], url=type(site.cameras[0].url)(str(video)))
+    camera = replace(site.cameras[0], url=Secret(str(video)))
     footage_s = length_s(replace(site, cameras=(camera,))) or pictures / 15
     cores = usable_cores()
     per_camera = decode_s / footage_s + site.cameras[0].detect_fps * cores / detections_per_s
@@ -40,13 +42,13 @@ def ceiling(site: SiteSettings, video: Path, detections_per_s: float) -> float:
 def largest(is_kept_up: Callable[[int], bool], first: int) -> int:
     """The largest number that is kept up, by doubling from ``first`` and then halving the step; 0 when none is."""
     low, high = 0, MAX_CAMERAS + 1
-    guess = max(1, first)
-    while high - low > 1 and guess <= MAX_CAMERAS:
+    guess = min(max(1, first), MAX_CAMERAS)
+    while high - low > 1:
         if is_kept_up(guess):
             low = guess
         else:
             high = guess
-        guess = (low + high) // 2 if high <= MAX_CAMERAS else low * 2
+        guess = (low + high) // 2 if high <= MAX_CAMERAS else min(low * 2, MAX_CAMERAS)
     return low
 
 
@@ -96,8 +98,8 @@ def measure_cameras(
 def measure_quiet(site: SiteSettings, video: Path, seconds: float) -> tuple[list[Result], Observation]:
     """Processor time of a camera before which nothing moves, against ffmpeg decoding every picture of it."""
     gated = replace(site, cameras=(replace(site.cameras[0], is_gated=True, motion_hold_s=2.0),))
-    seen = observe(gated, {"quiet": video}, seconds, wanted_fps=0.0)
-    footage_s = length_s(replace(site, cameras=(replace(site.cameras[0], url=type(site.cameras[0].url)(str(video))),)))
+    seen = observe(gated, {"quiet": video}, max(seconds, QUIET_S), wanted_fps=0.0, settle_s=QUIET_S)
+    footage_s = length_s(replace(site, cameras=(replace(site.cameras[0], url=Secret(str(video))),)))
     theirs = ffmpeg_decode_s(video) / (footage_s or 1.0)
     ours = seen.roles["ingest"].cpu_s / seen.seconds
     whole = sum(use.cpu_s for role, use in seen.roles.items() if role in {"ingest", "detect", "alert", "redis"})

@@ -97,8 +97,15 @@ class Observation:
         return shown
 
 
-def observe(site: SiteSettings, videos: Mapping[str, Path], seconds: float, *, wanted_fps: float) -> Observation:
-    """Run ``site`` with one camera per video for ``seconds`` after it has settled.
+def observe(
+    site: SiteSettings,
+    videos: Mapping[str, Path],
+    seconds: float,
+    *,
+    wanted_fps: float,
+    settle_s: float = SETTLE_S,
+) -> Observation:
+    """Run ``site`` with one camera per video for ``seconds``, ``settle_s`` after every camera's first finding.
 
     Cameras begin one after another, so that their frames do not all come at once, as with real ones. Raises UsageError
     when the RTSP server is missing or a camera yields nothing in two minutes.
@@ -111,7 +118,7 @@ def observe(site: SiteSettings, videos: Mapping[str, Path], seconds: float, *, w
             telemetry=replace(site.telemetry, host="127.0.0.1", port=_free_ports(len(videos) + 3)),
             cameras=tuple(_camera_at(site.cameras[0], name, url) for name, url in served.urls.items()),
         )
-        watch = _Watch(live, seconds, wanted_fps, served, videos)
+        watch = _Watch(live, seconds, wanted_fps, settle_s, served, videos)
         telemetry = Telemetry(role="bench", is_quiet=True)
         jobs = jobs_of(live, is_quiet=True)
         code = run_site(live, telemetry, jobs=jobs, beside=watch.beside(telemetry))
@@ -130,9 +137,15 @@ class _Watch:
     """Waits until every camera has findings, lets them settle, then measures."""
 
     def __init__(
-        self, site: SiteSettings, seconds: float, wanted_fps: float, served: Served, videos: Mapping[str, Path]
+        self,
+        site: SiteSettings,
+        seconds: float,
+        wanted_fps: float,
+        settle_s: float,
+        served: Served,
+        videos: Mapping[str, Path],
     ) -> None:
-        self._site, self._seconds, self._wanted_fps = site, seconds, wanted_fps
+        self._site, self._seconds, self._wanted_fps, self._settle_s = site, seconds, wanted_fps, settle_s
         self._served, self._videos = served, videos
         self._listener: _Listener | None = None
         self._started_s = time.monotonic()
@@ -160,7 +173,7 @@ class _Watch:
         now_s = time.monotonic()
         if not self._settled_s:
             if len(listener.seen) == len(self._site.cameras):
-                self._settled_s = now_s + SETTLE_S
+                self._settled_s = now_s + self._settle_s
             elif now_s - self._started_s > START_LIMIT_S + 2 * len(self._site.cameras):
                 listener.close()
                 return True
