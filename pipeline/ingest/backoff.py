@@ -39,11 +39,6 @@ class Backoff:
         self._healthy_s = healthy_s
         self._failures = 0
 
-    @property
-    def failures(self) -> int:
-        """Failures in a row since the last healthy stretch."""
-        return self._failures
-
     def after_failure(self, *, lived_s: float, is_refusal: bool = False) -> float:
         """Seconds to wait after a connection that delivered pictures for ``lived_s`` seconds (0: it never did)."""
         if lived_s >= self._healthy_s:

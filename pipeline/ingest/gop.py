@@ -31,11 +31,6 @@ class GopDecoder:
         """Whether only key frames are decoded now."""
         return self._is_dozing
 
-    @property
-    def has_gap(self) -> bool:
-        """Whether packets were given up, so that nothing can be decoded before the next key frame."""
-        return self._has_gap
-
     def push(self, packet: Packet, token: int) -> list[Picture]:
         """Take the next packet; pictures that came out, possibly of earlier packets."""
         if packet.is_key:

@@ -16,11 +16,9 @@ def test_bound_doubles_up_to_the_longest() -> None:
 
 def test_a_short_life_does_not_reset_but_a_healthy_minute_does() -> None:
     backoff = Backoff(lambda: 1.0)
-    for _ in range(4):
-        backoff.after_failure(lived_s=59.9)
-    assert backoff.failures == 4
+    assert [backoff.after_failure(lived_s=59.9) for _ in range(4)] == [1, 2, 4, 8]
     assert backoff.after_failure(lived_s=60.0) == 1.0
-    assert backoff.failures == 1
+    assert backoff.after_failure(lived_s=0) == 2.0
 
 
 def test_a_refusal_waits_longer_from_the_first_time() -> None:
