@@ -115,6 +115,8 @@ class Course:
             learning_rate=step.learning_rate,
             backbone_rate=step.backbone_rate,
             weight_decay=step.weight_decay,
+            warm_up_steps=step.warm_up_steps,
+            average_decay=step.average_decay,
             threads=step.threads,
         )
 

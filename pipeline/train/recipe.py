@@ -82,6 +82,8 @@ class TrainStep:
     learning_rate: float = 1.2e-3
     backbone_rate: float = 0.2
     weight_decay: float = 0.02
+    warm_up_steps: int = 100
+    average_decay: float = 0.998
     threads: int = 2
 
 

@@ -131,8 +131,9 @@ def test_a_bad_recipe_names_the_key(tmp_path: Path, change: tuple[str, str], say
         read_recipe(path)
 
 
-def test_the_recipe_of_the_bundled_detector_is_valid() -> None:
-    recipe = read_recipe(Path(__file__).resolve().parents[3] / "configs" / "train" / "vedette-n.yaml")
+@pytest.mark.parametrize("file", ["vedette-n.yaml", "vedette-n-finish.yaml"])
+def test_the_recipes_of_the_bundled_detector_are_valid(file: str) -> None:
+    recipe = read_recipe(Path(__file__).resolve().parents[3] / "configs" / "train" / file)
     assert recipe.name == "vedette-n"
     assert recipe.size_wh == (640, 384)
 
