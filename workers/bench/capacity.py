@@ -24,8 +24,9 @@ MAX_CAMERAS = 128
 MAX_INGEST_MIB = 150.0
 MAX_QUIET_SHARE = 40.0
 MAX_GROWTH_MIB = 10.0
-QUIET_S = 15.0
-"""How long a quiet camera settles (its gate closes, and what is usual is learned), and how long it is watched at least."""
+QUIET_SETTLE_S = 50.0
+"""How long a quiet camera settles: its gate closes, and for a minute it learns which packet sizes are usual."""
+MIN_QUIET_S = 15.0
 TARGETS = {"640x360@15": 10, "1080p15": 6}
 
 
@@ -98,7 +99,7 @@ def measure_cameras(
 def measure_quiet(site: SiteSettings, video: Path, seconds: float) -> tuple[list[Result], Observation]:
     """Processor time of a camera before which nothing moves, against ffmpeg decoding every picture of it."""
     gated = replace(site, cameras=(replace(site.cameras[0], is_gated=True, motion_hold_s=2.0),))
-    seen = observe(gated, {"quiet": video}, max(seconds, QUIET_S), wanted_fps=0.0, settle_s=QUIET_S)
+    seen = observe(gated, {"quiet": video}, max(seconds, MIN_QUIET_S), wanted_fps=0.0, settle_s=QUIET_SETTLE_S)
     footage_s = length_s(replace(site, cameras=(replace(site.cameras[0], url=Secret(str(video))),)))
     theirs = ffmpeg_decode_s(video) / (footage_s or 1.0)
     ours = seen.roles["ingest"].cpu_s / seen.seconds
