@@ -6,6 +6,8 @@ Out: linear reflectance (N, 3) and a height field for folds. Next file: ``draw.p
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from pipeline.scenes.arrays import Floats, f32
@@ -18,6 +20,12 @@ __all__ = ["cloth_albedo", "fold_normals"]
 def _noise(rest: Floats, period: float, seed: int) -> Floats:
     shift = f32([(seed % 97) * 0.013, (seed % 89) * 0.017, (seed % 83) * 0.019])
     return sample_3d(fractal_3d(5), rest + shift, period)
+
+
+@cache
+def _fold_field() -> Floats:
+    """Three independent noises per point of a periodic cube, (64, 64, 64, 3)."""
+    return np.stack([fractal_3d(5 + axis) for axis in range(3)], axis=-1)
 
 
 def _top(rest: Floats, outfit: Outfit) -> Floats:
@@ -118,7 +126,7 @@ def fold_normals(material: str, rest: Floats, normals: Floats, outfit: Outfit, w
     depth = {"top": 0.16, "legs": 0.15, "bag": 0.05}.get(material, 0.0)
     if depth == 0.0:
         return normals
-    stretched = rest * f32([1.0, 1.0, 1.5])
-    tilt = np.stack([_noise(stretched + f32(0.31 * axis), 0.34, outfit.seed + 7 * axis) for axis in range(3)], axis=1)
+    shift = f32([(outfit.seed % 97) * 0.013, (outfit.seed % 89) * 0.017, (outfit.seed % 83) * 0.019])
+    tilt = sample_3d(_fold_field(), (rest + shift) * f32([1.0, 1.0, 1.5]), 0.34)
     out = normals + depth * (tilt @ world_turn.T)
     return f32(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6))

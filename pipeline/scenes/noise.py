@@ -58,7 +58,7 @@ def sample_2d(tile: Floats, u: Floats, v: Floats, period: float) -> Floats:
 
 
 def sample_3d(tile: Floats, points: Floats, period: float) -> Floats:
-    """Nearest values of ``tile`` repeated every ``period`` units at ``points`` (N, 3) -> (N,)."""
+    """Nearest values of ``tile`` (S, S, S[, C]) repeated every ``period`` units at ``points`` (N, 3) -> (N[, C])."""
     size = tile.shape[0]
     index = np.mod((points * (size / period)).astype(np.int32), size)
     return np.asarray(tile[index[:, 0], index[:, 1], index[:, 2]], np.float32)

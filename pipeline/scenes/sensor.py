@@ -76,7 +76,7 @@ class Sensor:
     def picture(self, light: Floats, rects: Sequence[Rect], index: int) -> U8:
         """Frame ``index``: the base with ``rects`` developed anew from ``light``, then lens, noise, rain and text."""
         frame = self.base.copy()
-        for x0, y0, x1, y1 in rects:
+        for x0, y0, x1, y1 in _united(rects):
             frame[y0:y1, x0:x1] = self.develop(light[y0:y1, x0:x1], (x0, y0, x1, y1))
         return self.finish(np.asarray(cv2.LUT(frame, self._exposed(light, index)), np.uint8), index)
 
@@ -117,6 +117,24 @@ class Sensor:
                     frame, text, (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 1, cv2.LINE_AA
                 )
             cv2.putText(frame, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (235, 235, 235), 1, cv2.LINE_AA)
+
+
+def _united(rects: Sequence[Rect]) -> list[Rect]:
+    """Fewer rectangles over the same pixels: two become one where that covers little more than both."""
+    out: list[Rect] = []
+    for rect in sorted(rects, key=_area, reverse=True):
+        for i, other in enumerate(out):
+            both = (min(rect[0], other[0]), min(rect[1], other[1]), max(rect[2], other[2]), max(rect[3], other[3]))
+            if _area(both) <= 1.15 * (_area(rect) + _area(other)):
+                out[i] = both
+                break
+        else:
+            out.append(rect)
+    return out
+
+
+def _area(rect: Rect) -> int:
+    return (rect[2] - rect[0]) * (rect[3] - rect[1])
 
 
 def _log_mean(light: Floats) -> float:
