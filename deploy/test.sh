@@ -42,7 +42,7 @@ virtual_environment() {
     pip_install $TORCH
     # Held fast: ultralytics asks for torchvision, the newest of which would bring another torch, and CUDA with it.
     "$VENV/bin/python" -m pip freeze 2>>"$LOG" | grep '^torch==' >"$VENV/constraints.txt"
-    pip_install -c "$VENV/constraints.txt" -e '.[dev,models]'
+    pip_install -c "$VENV/constraints.txt" -e '.[dev,models,train]'
     stamp .tests-installed
 }
 
