@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from pipeline.telemetry import Telemetry
-
 from pipeline.errors import BusError
+from pipeline.telemetry import Telemetry
 
 __all__ = ["Liveness", "bus_patience", "stop_on_signals"]
 
