@@ -9,8 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.bus.topics import Topic
-from pipeline.types import Alert, Detections, Evidence, Finding, Frame, PacketBatch, Track
+from pipeline.descriptions import Prompt, Reply
+from pipeline.types import Alert, Detections, Evidence, Finding, Frame, Looks, PacketBatch, Track
 
 __all__ = [
     "Bus",
@@ -19,10 +23,13 @@ __all__ = [
     "Entry",
     "Json",
     "Judge",
+    "LanguageModel",
     "Lease",
+    "Looker",
     "Message",
     "Moment",
     "Suspicion",
+    "TextEncoder",
     "Tracker",
 ]
 
@@ -59,6 +66,52 @@ class Detector(Protocol):
 
         Raises ModelError when the runtime fails.
         """
+        ...
+
+
+class Looker(Protocol):
+    """Measures what the pixels say of detections; remembers the last frames of each camera and nothing else."""
+
+    def look(self, frame: Frame, detections: Detections) -> tuple[Detections, Looks]:
+        """``detections`` with embeddings where they were refreshed (a row of zeros where not), and their looks.
+
+        Frames of one camera come in order. Same frames, same looks.
+        """
+        ...
+
+    def forget(self, camera: str) -> None:
+        """Another worker has this camera now."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Turns sentences into vectors whose inner product says how alike they mean."""
+
+    @property
+    def name(self) -> str:
+        """Model name, e.g. ``all-MiniLM-L6-v2``; vectors of different names cannot be compared."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length D of a vector."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors (N, D) of ``texts``, in order. Raises ModelError when the runtime fails."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """Answers prompts with pictures: in process or over the network. Its words are hostile until they are checked."""
+
+    @property
+    def name(self) -> str:
+        """``vlm:NAME`` or ``server:NAME``."""
+        ...
+
+    def reply(self, prompts: Sequence[Prompt]) -> list[Reply]:
+        """One reply per prompt, in order. Raises ModelError when the model fails or its server does not answer."""
         ...
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "FrameRef",
     "Gate",
     "HealthCondition",
+    "Looks",
     "Packet",
     "PacketBatch",
     "Phase",
@@ -198,6 +199,47 @@ class Detections:
         return f"Detections(n={len(self)}, label={self.label})"
 
 
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Looks:
+    """What the pixels of one frame say beyond boxes; computed where the pixels are, so that findings can travel alone.
+
+    ``values`` (N, K) float32 belongs to the finding's N detections, one column per name in ``names`` (a name ends in its
+    unit); ``scene_values`` (M,) to the whole frame. NaN means unknown (no earlier frame, too small a box).
+    ``moving_xyxy`` (B, 4): things that move outside every box; ``still_xyxy`` (S, 4): things that came to rest and were
+    not there before; float32 pixels of the source frame.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    scene_names: tuple[str, ...]
+    scene_values: NDArray[np.float32]
+    moving_xyxy: NDArray[np.float32]
+    still_xyxy: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        values = _read_only(self.values, np.float32)
+        scene = _read_only(self.scene_values, np.float32)
+        _require(values.ndim == 2 and values.shape[1] == len(self.names), "values", "(N, names)", values.shape)
+        _require(scene.shape == (len(self.scene_names),), "scene_values", "(scene_names,)", scene.shape)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "scene_values", scene)
+        for name in ("moving_xyxy", "still_xyxy"):
+            boxes = _read_only(np.asarray(getattr(self, name), np.float32).reshape(-1, 4), np.float32)
+            _require(bool(np.isfinite(boxes).all()), name, "finite numbers", "nan or inf")
+            object.__setattr__(self, name, boxes)
+
+    def of(self, detection: int, name: str) -> float:
+        """One value of one detection; NaN when unknown or when this version does not measure it."""
+        return float(self.values[detection, self.names.index(name)]) if name in self.names else float("nan")
+
+    def scene(self, name: str) -> float:
+        """One value of the whole frame; NaN when unknown."""
+        return float(self.scene_values[self.scene_names.index(name)]) if name in self.scene_names else float("nan")
+
+    def __repr__(self) -> str:
+        return f"Looks(n={len(self.values)}, names={self.names})"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What the detect stage says of one frame; ``detections`` is None for a tick (nothing was looked at)."""
@@ -206,11 +248,20 @@ class Finding:
     note: FrameNote
     detections: Detections | None
     detector: str = ""
+    looks: Looks | None = None
+
+    def __post_init__(self) -> None:
+        if self.looks is not None:
+            count = -1 if self.detections is None else len(self.detections)
+            _require(len(self.looks.values) == count, "looks", f"{count} rows", len(self.looks.values))
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A snapshot of one tracked object at one media time. ``xyxy`` in source pixels, ``velocity_xy`` pixels/second."""
+    """A snapshot of one tracked object at one media time. ``xyxy`` in source pixels, ``velocity_xy`` pixels/second.
+
+    ``detection``: its row in this finding's detections; None while it is only predicted.
+    """
 
     id: int
     label: str
@@ -219,6 +270,7 @@ class Track:
     first_at_s: float
     last_at_s: float
     velocity_xy: tuple[float, float] = (0.0, 0.0)
+    detection: int | None = None
 
     @property
     def foot_xy(self) -> tuple[float, float]:

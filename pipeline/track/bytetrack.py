@@ -72,6 +72,7 @@ class _Life:
     hits: int = 1
     missed_looks: int = 0
     label: str = field(default="")
+    detection: int | None = None
 
     def __post_init__(self) -> None:
         self.label = self.label or max(self.votes, key=self.votes.__getitem__)
@@ -123,8 +124,9 @@ class ByteTracker:
         else:
             self._motion, self._spread = advance(self._motion, self._spread, elapsed_s)
         self._session, self._at_s, self._is_quiet = finding.ref.key.session, at_s, is_quiet
-        self._associate(_without_doubles(finding.detections), at_s)
-        return self._snapshots()
+        kept = _without_doubles(finding.detections)
+        self._associate(finding.detections.select(kept), at_s)
+        return self._snapshots(kept)
 
     def _associate(self, seen: Detections, at_s: float) -> None:
         s = self._settings
@@ -191,6 +193,7 @@ class ByteTracker:
         for i, j in pairs:
             life = self._lives[i]
             life.see(seen.label[j], float(seen.confidence[j]), at_s)
+            life.detection = j
             if not life.id and life.hits >= self._settings.confirm_hits:
                 life.id, self._next_id = self._next_id, self._next_id + 1
 
@@ -202,6 +205,7 @@ class ByteTracker:
                 keep.append(i)
                 continue
             life.missed_looks += 1
+            life.detection = None
             self._motion[i, 1, 2:] = 0.0  # a lost box does not go on growing
             if life.id and (at_s - life.last_at_s <= self._settings.lost_s or life.missed_looks < 3):
                 keep.append(i)
@@ -218,12 +222,12 @@ class ByteTracker:
         self._motion, self._spread = np.concatenate([self._motion, motion]), np.concatenate([self._spread, spread])
         for j in detections:
             confidence = float(seen.confidence[j])
-            life = _Life(0, {seen.label[j]: confidence}, confidence, at_s, at_s)
+            life = _Life(0, {seen.label[j]: confidence}, confidence, at_s, at_s, detection=int(j))
             if self._settings.confirm_hits == 1:
                 life.id, self._next_id = self._next_id, self._next_id + 1
             self._lives.append(life)
 
-    def _snapshots(self) -> tuple[Track, ...]:
+    def _snapshots(self, kept: NDArray[np.intp]) -> tuple[Track, ...]:
         boxes = boxes_of(self._motion)
         return tuple(
             Track(
@@ -234,6 +238,7 @@ class ByteTracker:
                 first_at_s=life.first_at_s,
                 last_at_s=life.last_at_s,
                 velocity_xy=(float(self._motion[i, 1, 0]), float(self._motion[i, 1, 1])),
+                detection=None if life.detection is None else int(kept[life.detection]),
             )
             for i, life in sorted(enumerate(self._lives), key=lambda pair: pair[1].id)
             if life.id and self._is_visible(life)
@@ -296,10 +301,10 @@ def _strange(known: str, seen: str) -> float:
     return 0.3 if {known, seen} <= _RIDERS else _NEVER
 
 
-def _without_doubles(seen: Detections) -> Detections:
-    """``seen`` without the less sure of two boxes on one object (a car also called a truck), in the same order."""
+def _without_doubles(seen: Detections) -> NDArray[np.intp]:
+    """Rows of ``seen`` without the less sure of two boxes on one object (a car also called a truck), in order."""
     if len(seen) < 2:
-        return seen
+        return np.arange(len(seen))
     groups = np.array([group_of(label) for label in seen.label])
     doubles = (iou_matrix(seen.xyxy, seen.xyxy) >= _MAX_DOUBLE_IOU) & (groups[:, None] == groups[None])
     kept = np.ones(len(seen), np.bool_)
@@ -307,4 +312,4 @@ def _without_doubles(seen: Detections) -> Detections:
         if kept[j]:
             kept &= ~doubles[j]
             kept[j] = True
-    return seen.select(kept)
+    return np.flatnonzero(kept)
