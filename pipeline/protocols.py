@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bus.topics import Topic
-from pipeline.descriptions import Prompt, Reply
+from pipeline.descriptions import Prompt, Reply, SceneDescription, SceneFacts
 from pipeline.types import Alert, Detections, Evidence, Finding, Frame, Looks, PacketBatch, Track
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Looker",
     "Message",
     "Moment",
+    "Narrator",
     "Suspicion",
     "TextEncoder",
     "Tracker",
@@ -133,11 +134,37 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What judges look at: one finding of one camera with its tracks. ``missing_s`` is unobserved time before it."""
+    """What judges look at: one finding of one camera with its tracks. ``missing_s`` is unobserved time before it.
+
+    ``facts``: what was measured over the last seconds; ``words``: the newest description of this camera, whose age is
+    the difference of media times. Both are None where nobody narrates.
+    """
 
     finding: Finding
     tracks: tuple[Track, ...]
     missing_s: float = 0.0
+    facts: SceneFacts | None = None
+    words: SceneDescription | None = None
+
+
+class Narrator(Protocol):
+    """Puts one camera into facts and words as media time passes. Same moments and descriptions, same words."""
+
+    def narrate(self, moment: Moment) -> tuple[SceneFacts | None, SceneDescription | None]:
+        """The facts of the window that ends at ``moment``, and the newest words."""
+        ...
+
+    def hear(self, description: SceneDescription) -> None:
+        """A model described an earlier moment of this camera: its words are the newest until they age."""
+        ...
+
+    def state(self) -> Json:
+        """Everything needed to go on elsewhere."""
+        ...
+
+    def restore(self, state: Json) -> None:
+        """Continue from a saved state. Raises ValueError for a state of another version."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

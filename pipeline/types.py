@@ -201,10 +201,10 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Looks:
-    """What the pixels of one frame say beyond boxes; computed where the pixels are, so that findings can travel alone.
+    """What the pixels of one frame say beyond boxes; computed where the pixels are, so that findings travel alone.
 
-    ``values`` (N, K) float32 belongs to the finding's N detections, one column per name in ``names`` (a name ends in its
-    unit); ``scene_values`` (M,) to the whole frame. NaN means unknown (no earlier frame, too small a box).
+    ``values`` (N, K) float32 belongs to the finding's N detections, one column per name in ``names`` (a name ends in
+    its unit); ``scene_values`` (M,) to the whole frame. NaN means unknown (no earlier frame, too small a box).
     ``moving_xyxy`` (B, 4): things that move outside every box; ``still_xyxy`` (S, 4): things that came to rest and were
     not there before; float32 pixels of the source frame.
     """
