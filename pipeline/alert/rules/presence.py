@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.alert.explain import Cue, amount, capitalised, named, objects, seconds, verb
+from pipeline.alert.explain import Cue, capitalised, named, objects, seconds, verb
 from pipeline.alert.rules.watch import Stays, Watch
 from pipeline.alert.settings import AbsenceRule, CrowdRule, ForbiddenClassRule, LoiteringRule, ZoneRule
 from pipeline.alert.view import View
@@ -81,7 +81,7 @@ class ForbiddenClassWatch(Watch[ForbiddenClassRule]):
 
 
 class LoiteringWatch(Watch[LoiteringRule]):
-    """Every object that stays longer than ``min_stay_s``: an incident each."""
+    """Objects that stay longer than ``min_stay_s``: one incident while anybody does, so that a group is one alert."""
 
     def __init__(self, rule: LoiteringRule) -> None:
         super().__init__(rule)
@@ -91,23 +91,17 @@ class LoiteringWatch(Watch[LoiteringRule]):
         """See :class:`Watch`."""
         present = self.concerned(view)
         self._stays.note([s.track.id for s in present], view.at_s)
-        suspicions = []
-        for sighting in present:
-            stay_s = self._stays.length_s(sighting.track.id)
-            if stay_s < self.rule.min_stay_s:
-                continue
-            who, limit = amount(1, sighting.track.label), seconds(self.rule.min_stay_s)
-            suspicions.append(
-                self.suspicion(
-                    view,
-                    [sighting],
-                    title=f"{capitalised(who)} loiters {self.place}",
-                    text=f"{capitalised(who)} has been {self.place} for {seconds(stay_s)}; at most {limit} is allowed.",
-                    cues=[Cue("dwell", f"{self.place} for {seconds(stay_s)}", f"at most {limit}")],
-                    about=sighting.track.id,
-                )
-            )
-        return suspicions
+        staying = [s for s in present if self._stays.length_s(s.track.id) >= self.rule.min_stay_s]
+        if not staying:
+            return ()
+        tracks = [s.track for s in staying]
+        longest_s = max(self._stays.length_s(track.id) for track in tracks)
+        who, limit = capitalised(objects(tracks)), seconds(self.rule.min_stay_s)
+        has, most = verb(tracks, "has", "have"), "" if len(tracks) == 1 else ", the longest of them"
+        text = f"{who} {has} been {self.place}{most} for {seconds(longest_s)}; at most {limit} is allowed."
+        cues = [Cue("dwell", f"{self.place} for {seconds(longest_s)}", f"at most {limit}")]
+        title = f"{who} {verb(tracks, 'loiters', 'loiter')} {self.place}"
+        return (self.suspicion(view, staying, title=title, text=text, cues=cues),)
 
     def state(self) -> Json:
         """See :class:`Watch`."""

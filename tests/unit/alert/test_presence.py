@@ -107,10 +107,16 @@ def test_loitering_is_counted_per_object_and_forgives_a_short_absence() -> None:
     assert alerts[0].text == "A person has been in ‘yard’ for 10 s; at most 10 s is allowed."
 
 
-def test_two_loiterers_are_two_incidents() -> None:
+def test_loiterers_are_one_incident_that_names_who_joins() -> None:
     rule = LoiteringRule(name="lo", min_stay_s=5)
-    alerts = play(stage_of(_settings(rule)), scene(lambda _: [person(1, 100), person(2, 400)], 8))
-    assert len({a.id for a in alerts}) == 2
+    alerts = play(
+        stage_of(_settings(rule)), scene(lambda t: [person(1, 100), *([person(2, 400)] if t > 3 else [])], 12)
+    )
+    assert shown(alerts) == [("opened", "loitering", 5.4), ("updated", "loitering", 8.2)]
+    assert len({a.id for a in alerts}) == 1
+    assert [track.id for track in alerts[1].tracks] == [1, 2]
+    assert alerts[1].title == "2 people loiter in view"
+    assert alerts[1].text.startswith("2 people have been in view, the longest of them for 8")
 
 
 def test_a_crowd_needs_enough_people_for_long_enough() -> None:
