@@ -154,6 +154,10 @@ class Narrator(Protocol):
         """The facts of the window that ends at ``moment``, and the newest words."""
         ...
 
+    def write(self, facts: SceneFacts) -> tuple[str, str]:
+        """The grounded writer's title and text of ``facts``; changes nothing."""
+        ...
+
     def hear(self, description: SceneDescription) -> None:
         """A model described an earlier moment of this camera: its words are the newest until they age."""
         ...

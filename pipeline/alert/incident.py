@@ -20,11 +20,17 @@ __all__ = ["Incident", "alert_id", "alert_of"]
 
 _MAX_TRACKS = 16
 _MAX_REMEMBERED_TRACKS = 256
+_MAX_WORDS = 1_500
+_GROUNDED = "grounded"
 
 
 @dataclass(slots=True)
 class Incident:
-    """A breach that is suspected (``id`` is empty) or open. Times are UTC seconds of media time."""
+    """A breach that is suspected (``id`` is empty), open or over. Times are UTC seconds of media time.
+
+    ``text`` is the judge's own sentence. ``words`` say what the scene looked like, by ``words_source``; ``described``
+    of the revisions carried nothing else that was new, and ``told_at_s`` is the last that did.
+    """
 
     key: str
     kind: str
@@ -50,6 +56,11 @@ class Incident:
     blind_s: float = 0.0
     told_severity: Severity = "info"
     told_tracks: list[int] = field(default_factory=list)
+    told_at_s: float = 0.0
+    words: str = ""
+    words_source: str = ""
+    words_at_s: float = 0.0
+    described: int = 0
 
     @classmethod
     def suspected(cls, suspicion: Suspicion, at_s: float, source_wh: tuple[int, int]) -> Incident:
@@ -103,10 +114,31 @@ class Incident:
         self.boxes = (*self.boxes, *(track.xyxy for track in new))
         self.score = max(self.score, suspicion.score)
 
+    @property
+    def is_described(self) -> bool:
+        """Whether its words come from somebody who looked at the pictures."""
+        return self.words_source not in ("", _GROUNDED)
+
+    def note(self, words: str) -> None:
+        """What the grounded writer says of the scene now; it does not replace the words of a model."""
+        if words and not self.is_described:
+            self.words, self.words_source = clean(words, _MAX_WORDS), _GROUNDED
+
+    def describe(self, words: str, source: str, at_s: float, now_s: float) -> bool:
+        """A model's words about the moment ``at_s`` arrive at ``now_s``; whether they are news worth a revision."""
+        words = clean(words, _MAX_WORDS)
+        if not words or at_s < self.words_at_s or (words, source) == (self.words, self.words_source):
+            return False
+        self.words, self.words_source, self.words_at_s = words, source, at_s
+        self.revision, self.described = self.revision + 1, self.described + 1
+        self.updated_at_s = max(self.updated_at_s, now_s)
+        return True
+
     def tell(self, at_s: float) -> None:
         """One more message goes out at ``at_s``."""
         self.revision += 1
-        self.updated_at_s, self.told_severity = at_s, self.severity
+        self.updated_at_s = max(self.updated_at_s, at_s)
+        self.told_at_s, self.told_severity = at_s, self.severity
         new = [track.id for track in self.tracks if track.id not in self.told_tracks]
         self.told_tracks = [*self.told_tracks, *new][-_MAX_REMEMBERED_TRACKS:]
 
@@ -161,13 +193,13 @@ def alert_of(incident: Incident, phase: Phase, camera: str, config_hash: str, mo
         updated_at=utc_from_s(incident.updated_at_s),
         closed_at=None if incident.closed_at_s is None else utc_from_s(incident.closed_at_s),
         title=incident.title,
-        text=incident.text,
-        text_source="grounded",
+        text=f"{incident.text} {incident.words}".strip(),
+        text_source=incident.words_source or _GROUNDED,
         tracks=incident.tracks,
         evidence=incident.evidence,
         rule=incident.rule,
         config_hash=config_hash,
-        models=dict(models),
+        models={**models, "describer": incident.words_source} if incident.words else dict(models),
     )
 
 

@@ -10,6 +10,8 @@ whatever happens to tracks; everything lasting is seconds of media time. What is
   covered lens neither ends an intrusion nor invents one; after ``max_blind_s`` they close and say why.
 * *Updates*: at once when severity rises; for a new track after ``min_update_gap_s``, doubled with every revision, so
   that a busy place does not chatter; otherwise every ``update_every_s``.
+* *Words*: an incident that opens or reports says what the scene looks like; a model's description of it arrives later
+  as a revision of its own, also when the incident is over by then, and puts off no other message.
 * *Duplicates*: a breach of the same rule by overlapping boxes is the same incident, also under another key.
 
 Next file: ``pipeline/alert/incident.py``.
@@ -17,7 +19,7 @@ Next file: ``pipeline/alert/incident.py``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,7 +38,9 @@ _SEVERITIES = ("info", "warning", "critical")
 _SAME_OBJECT_IOU = 0.5
 _MAX_OPEN = 256
 _SLACK_S = 1e-3  # sums of frame intervals are not exact; no frame rate comes near this
-_STATE_VERSION = 1
+_STATE_VERSION = 2
+_MAX_OVER = 32  # incidents that are over and may still be described, ...
+_MAX_OVER_S = 600.0  # ... for so long
 _BLIND_WORDS = ", because the camera cannot see any more"
 _ENDED_WORDS = ", when the recording ended"
 
@@ -90,6 +94,11 @@ class _Cooling:
         return cls(state["until_s"], state["severity"], tuple(state["tracks"]), boxes)
 
 
+def _silent() -> str:
+    """Nobody narrates."""
+    return ""
+
+
 class Policy:
     """The incidents of one camera. ``timings`` maps kinds of other judges (``unusual``) to theirs."""
 
@@ -100,26 +109,47 @@ class Policy:
         self._kind_timings = {HEALTH_KIND: _HEALTH_TIMING, **(timings or {})}
         self._incidents: dict[str, Incident] = {}
         self._cooling: dict[str, _Cooling] = {}  # by key
+        self._over: dict[str, Incident] = {}  # by id, oldest first
         self._at_s: float | None = None
+        self._seen_by: dict[str, str] = {}  # models of the newest moment
 
-    def step(self, moment: Moment, suspicions: Sequence[Suspicion]) -> list[Alert]:
-        """The messages due at this moment: closings first, then news, each in the order in which incidents began."""
+    def step(
+        self, moment: Moment, suspicions: Sequence[Suspicion], narrate: Callable[[], str] = _silent
+    ) -> list[Alert]:
+        """The messages due at this moment: closings first, then news, each in the order in which incidents began.
+
+        ``narrate`` is asked for the grounded words about the moment when a message that shows them is due.
+        """
         at_s = moment.finding.ref.at_s
+        self._seen_by = _models(moment) or self._seen_by
         elapsed_s = 0.0 if self._at_s is None else max(0.0, at_s - self._at_s)
         if self._at_s is not None and at_s < self._at_s:
-            self._cooling = {}  # the clock was set back; its times mean nothing any more
+            self._cooling, self._over = {}, {}  # the clock was set back; their times mean nothing any more
         self._at_s = at_s
         step_s = max(0.0, elapsed_s - moment.missing_s)
         self._cooling = {key: cooling for key, cooling in self._cooling.items() if cooling.until_s > at_s}
+        self._over = {id_: i for id_, i in self._over.items() if i.updated_at_s + _MAX_OVER_S > at_s}
         present = self._take_in(suspicions, moment)
         closed = self._let_go(present, moment, step_s, elapsed_s)
-        return closed + self._report(present, moment, step_s)
+        return closed + self._report(present, moment, step_s, narrate)
+
+    def describe(self, alert_id: str, words: str, source: str, at_s: float) -> list[Alert]:
+        """A model's words about the moment ``at_s`` of an incident: a revision of the same alert, at the media time
+        that the fold has reached. Nothing when the incident is long over, or the words are no news."""
+        incident = next((i for i in self._incidents.values() if i.id == alert_id), None) or self._over.get(alert_id)
+        if not alert_id or incident is None or self._at_s is None:
+            return []
+        if not incident.describe(words, source, at_s, self._at_s):
+            return []
+        phase: Phase = "updated" if incident.closed_at_s is None else "closed"
+        models = self._models(self._seen_by)
+        return [alert_of(incident, phase, self._stamp.camera, self._stamp.config_hash, models)]
 
     def end(self, at_s: float, models: Mapping[str, str] | None = None) -> list[Alert]:
         """Close every open incident at ``at_s``: the recording ended. Nothing is remembered afterwards."""
         open_ones = [incident for incident in self._incidents.values() if incident.is_open]
         alerts = [self._close(incident, at_s, at_s, _ENDED_WORDS, models) for incident in open_ones]
-        self._incidents, self._cooling, self._at_s = {}, {}, None
+        self._incidents, self._cooling, self._over, self._at_s = {}, {}, {}, None
         return alerts
 
     def _take_in(self, suspicions: Sequence[Suspicion], moment: Moment) -> set[str]:
@@ -187,14 +217,14 @@ class Policy:
                 del self._incidents[incident.key]
         return alerts
 
-    def _report(self, present: set[str], moment: Moment, step_s: float) -> list[Alert]:
+    def _report(self, present: set[str], moment: Moment, step_s: float, narrate: Callable[[], str]) -> list[Alert]:
         """Open what has held long enough; update what has news (a momentary fact may have to wait for its turn)."""
         alerts = []
         for incident in self._incidents.values():
             if incident.is_open:
                 is_told = incident.key in present or (incident.is_momentary and incident.news)
                 if is_told and self._is_news(incident, moment.finding.ref.at_s):
-                    alerts.append(self._revise(incident, "updated", moment))
+                    alerts.append(self._revise(incident, "updated", moment, narrate))
                 continue
             if incident.key not in present:
                 continue
@@ -203,14 +233,14 @@ class Policy:
             incident.was_held = True
             is_due = incident.is_momentary or incident.held_s + _SLACK_S >= self._timing(incident).open_after_s
             if is_due and not self._is_cooling(incident):
-                alerts.append(self._revise(incident, "opened", moment))
+                alerts.append(self._revise(incident, "opened", moment, narrate))
         return alerts
 
     def _is_news(self, incident: Incident, at_s: float) -> bool:
         if _SEVERITIES.index(incident.severity) > _SEVERITIES.index(incident.told_severity):
             return True
-        since_s = at_s - incident.updated_at_s
-        gap_s = self._policy.min_update_gap_s * 2.0 ** min(incident.revision - 1, 16)
+        since_s = at_s - incident.told_at_s
+        gap_s = self._policy.min_update_gap_s * 2.0 ** min(incident.revision - incident.described - 1, 16)
         limit_s = min(gap_s, self._policy.update_every_s) if incident.news else self._policy.update_every_s
         return since_s + _SLACK_S >= limit_s
 
@@ -220,8 +250,10 @@ class Policy:
             return False
         return not incident.tracks or cooling.concerns(incident)
 
-    def _revise(self, incident: Incident, phase: Phase, moment: Moment) -> Alert:
+    def _revise(self, incident: Incident, phase: Phase, moment: Moment, narrate: Callable[[], str]) -> Alert:
         at_s = moment.finding.ref.at_s
+        if incident.kind != HEALTH_KIND and not incident.is_described:
+            incident.note(narrate())
         if phase == "opened":
             incident.id, incident.opened_at_s = alert_id(self._stamp.camera, incident, at_s), at_s
         incident.tell(at_s)
@@ -236,6 +268,9 @@ class Policy:
                 at_s + timing.cool_down_s, incident.told_severity, tuple(incident.told_tracks), incident.boxes
             )
         incident.end(at_s, closed_at_s, because)
+        self._over[incident.id] = incident
+        while len(self._over) > _MAX_OVER:
+            del self._over[next(iter(self._over))]
         return alert_of(incident, "closed", self._stamp.camera, self._stamp.config_hash, self._models(models))
 
     def _models(self, more: Mapping[str, str] | None) -> dict[str, str]:
@@ -253,6 +288,8 @@ class Policy:
             "at_s": self._at_s,
             "incidents": [incident.state() for incident in self._incidents.values()],
             "cooling": {key: asdict(cooling) for key, cooling in self._cooling.items()},
+            "over": [incident.state() for incident in self._over.values()],
+            "seen_by": self._seen_by,
         }
 
     def restore(self, state: Json) -> None:
@@ -261,11 +298,14 @@ class Policy:
             raise ValueError(f"policy state: expected version {_STATE_VERSION}, got {state.get('version')!r}")
         try:
             incidents = [Incident.from_state(entry) for entry in state["incidents"]]
+            over = [Incident.from_state(entry) for entry in state["over"]]
+            self._seen_by = dict(state["seen_by"])
             self._cooling = {key: _Cooling.from_state(saved) for key, saved in state["cooling"].items()}
             self._at_s = state["at_s"]
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"policy state is damaged: {error}") from error
         self._incidents = {incident.key: incident for incident in incidents}
+        self._over = {incident.id: incident for incident in over}
 
 
 def _models(moment: Moment) -> dict[str, str]:

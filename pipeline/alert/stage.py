@@ -2,7 +2,9 @@
 
 In: findings in the order of (session, seq). Out: alerts, decided by media time alone, so that a replay, a restart at
 any point, and a redelivery give the same messages under the same ids. It composes a tracker, judges (rules, health, and
-whatever else says what is suspicious) and the policy. Next file: ``pipeline/alert/message.py``.
+whatever else says what is suspicious), the policy and, where there is one, a narrator: then judges see facts and words,
+messages say what the scene looks like, and :attr:`AlertStage.requests` asks for a model's description, which comes back
+through :meth:`AlertStage.describe` as an update of the same alert. Next file: ``pipeline/alert/message.py``.
 """
 
 from __future__ import annotations
@@ -10,18 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from pipeline.alert.asking import Asking, AskSettings
 from pipeline.alert.continuity import Continuity
 from pipeline.alert.health import HealthJudge
 from pipeline.alert.policy import Policy, Stamp, Timing
 from pipeline.alert.rules.judge import RulesJudge
 from pipeline.alert.settings import AlertSettings
 from pipeline.alert.view import is_blind
-from pipeline.protocols import Json, Judge, Moment, Tracker
+from pipeline.descriptions import DescribeRequest, SceneDescription
+from pipeline.protocols import Json, Judge, Moment, Narrator, Tracker
 from pipeline.types import Alert, Finding
 
 __all__ = ["AlertStage", "standard_judges"]
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
+_GROUNDED = "grounded"
 _MAX_DROPPED_S = 1.0  # frames may be dropped for so long without anybody missing them
 _MAX_QUIET_S = 60.0  # the longest silence between two numbers in a row that a gate with nothing to show may keep
 
@@ -33,7 +38,10 @@ def standard_judges(settings: AlertSettings) -> tuple[Judge, ...]:
 
 
 class AlertStage:
-    """Everything Vedette knows about what happens at one camera. ``timings`` are for kinds that have no rule."""
+    """Everything Vedette knows about what happens at one camera. ``timings`` are for kinds that have no rule.
+
+    Without a ``narrator`` there are no facts, no words and no requests; ``asking`` says what is asked and how often.
+    """
 
     def __init__(
         self,
@@ -43,6 +51,8 @@ class AlertStage:
         config_hash: str = "",
         models: Mapping[str, str] | None = None,
         timings: Mapping[str, Timing] | None = None,
+        narrator: Narrator | None = None,
+        asking: AskSettings | None = None,
     ) -> None:
         self._camera = settings.camera
         self._tracker = tracker
@@ -50,6 +60,10 @@ class AlertStage:
         self._continuity = Continuity()
         self._policy = Policy(settings, Stamp(settings.camera, config_hash, dict(models or {})), timings)
         self._blank = [judge.state() for judge in self._judges]
+        self._narrator = narrator
+        self._asking = Asking(asking or AskSettings())
+        self._silent = None if narrator is None else narrator.state()
+        self._requests: tuple[DescribeRequest, ...] = ()
         self._last: tuple[int, int] | None = None
         self._looked_at_s: float | None = None
         self._looked_seq: tuple[int, int] | None = None
@@ -60,6 +74,11 @@ class AlertStage:
         """Objects tracked at the newest finding."""
         return self._track_count
 
+    @property
+    def requests(self) -> tuple[DescribeRequest, ...]:
+        """What the newest finding asks to have described, most urgent first."""
+        return self._requests
+
     def step(self, finding: Finding) -> list[Alert]:
         """Take in one finding; the alert revisions it causes, oldest incident first.
 
@@ -69,6 +88,7 @@ class AlertStage:
         key = finding.ref.key
         if key.camera != self._camera:
             raise ValueError(f"finding: expected camera {self._camera!r}, got {key.camera!r}")
+        self._requests = ()
         if self._last is not None and (key.session, key.seq) <= self._last:
             return []
         if self._looked_seq is not None and key.session != self._looked_seq[0]:
@@ -77,8 +97,30 @@ class AlertStage:
         moment = self._moment(finding)
         self._track_count = len(moment.tracks)
         suspicions = [suspicion for judge in self._judges for suspicion in judge.judge(moment)]
-        alerts = self._policy.step(moment, suspicions)
+        alerts = self._policy.step(moment, suspicions, lambda: self._said(moment))
+        if self._narrator is not None:
+            self._requests = self._asking.ask(moment, alerts, self._narrator.write)
         return alerts + (self._end(finding) if finding.note.ended else [])
+
+    def describe(self, description: SceneDescription) -> list[Alert]:
+        """Take in what a model says of an earlier moment; the update of the alert it was asked for, if it is news.
+
+        The grounded writer's own words change nothing: messages carry them already. A redelivered description changes
+        nothing either. Raises ValueError for one of another camera.
+        """
+        camera = description.ref.key.camera
+        if camera != self._camera:
+            raise ValueError(f"description: expected camera {self._camera!r}, got {camera!r}")
+        if self._narrator is None or description.source == _GROUNDED:
+            return []
+        self._narrator.hear(description)
+        if description.alert_id is None:
+            return []
+        return self._policy.describe(description.alert_id, description.text, description.source, description.ref.at_s)
+
+    def _said(self, moment: Moment) -> str:
+        """The grounded words about ``moment``."""
+        return "" if self._narrator is None or moment.facts is None else self._narrator.write(moment.facts)[1]
 
     def _begin_session(self, at_s: float) -> None:
         """Nobody has the track he had before; when the clock was set back, no remembered time means anything."""
@@ -89,6 +131,8 @@ class AlertStage:
     def _forget(self) -> None:
         for judge, blank in zip(self._judges, self._blank, strict=True):
             judge.restore(blank)
+        if self._narrator is not None and self._silent is not None:
+            self._narrator.restore(self._silent)
         self._continuity = Continuity()
         self._looked_at_s = self._looked_seq = None
 
@@ -99,7 +143,11 @@ class AlertStage:
         ref = finding.ref
         tracks = self._continuity.follow(self._tracker.update(finding), ref.at_s, ref.source_wh)
         self._looked_at_s, self._looked_seq = ref.at_s, (ref.key.session, ref.key.seq)
-        return replace(moment, tracks=tracks)
+        moment = replace(moment, tracks=tracks)
+        if self._narrator is None:
+            return moment
+        facts, words = self._narrator.narrate(moment)
+        return replace(moment, facts=facts, words=words)
 
     def _missing_s(self, finding: Finding) -> float:
         """Seconds before this finding of which nothing is known: blind ones, lost frames, a reconnection.
@@ -132,24 +180,29 @@ class AlertStage:
             "continuity": self._continuity.state(),
             "judges": [judge.state() for judge in self._judges],
             "policy": self._policy.state(),
+            "narrator": None if self._narrator is None else self._narrator.state(),
+            "asking": self._asking.state(),
         }
 
     def restore(self, state: Json) -> None:
         """Continue from :meth:`state`.
 
-        Raises ValueError for a state of another version, camera or set of judges, or a damaged one; the stage is then
-        not to be used: build a new one.
+        Raises ValueError for a state of another version, camera, set of judges or narrator, or a damaged one; the
+        stage is then not to be used: build a new one.
         """
-        expected = (_STATE_VERSION, self._camera, len(self._judges))
+        expected = (_STATE_VERSION, self._camera, len(self._judges), self._narrator is not None)
         try:
-            found = (state["version"], state["camera"], len(state["judges"]))
+            found = (state["version"], state["camera"], len(state["judges"]), state["narrator"] is not None)
             if found != expected:
-                raise ValueError(f"alert state: expected version, camera, judges {expected}, got {found}")
+                raise ValueError(f"alert state: expected version, camera, judges, narrator {expected}, got {found}")
             self._tracker.restore(state["tracker"])
             self._continuity.restore(state["continuity"])
             for judge, saved in zip(self._judges, state["judges"], strict=True):
                 judge.restore(saved)
             self._policy.restore(state["policy"])
+            if self._narrator is not None:
+                self._narrator.restore(state["narrator"])
+            self._asking.restore(state["asking"])
             self._last, self._looked_seq = _pair(state["last"]), _pair(state["looked_seq"])
             self._looked_at_s = state["looked_at_s"]
         except (KeyError, TypeError, AttributeError) as error:
