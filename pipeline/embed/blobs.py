@@ -1,0 +1,188 @@
+"""What moves outside every box, and what came to rest: a two-rate background of one camera. In: small luma pictures
+with media time. Out: the foreground of each, and boxes of moving and of newly still things.
+
+The slow picture learns for half a minute and never from the foreground; the fast one for a second. What differs from
+the slow one but not from the fast one has come to rest (Porikli, AVSS 2007). Whether something was put there or taken
+away shows at its outline: whichever picture has the stronger edges there has the thing. Next file: ``colour.py``.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Background", "MovingBlobs"]
+
+_SLOW_S = 30.0
+_FAST_S = 1.0
+_SPREAD_S = 60.0
+_SETTLED_LOOKS = 10  # the first looks count alike
+_LEAST_TOLERANCE = 12.0  # grey levels
+_SPREADS = 4.0
+_EDGE_SLACK = 0.35  # share of the local edge that a picture moved by part of a pixel may show
+_FLICKER_STEP = 0.15  # how much of a coming or going is learned as the place's usual restlessness
+_STILL_AFTER_S = 3.0
+_ABSORBED_AFTER_S = 180.0  # what has lain so long is part of the scene
+_LOST_S = 4.0  # how much faster than it came the memory of a still thing goes when its place is seen without it
+_LONGEST_DT_S = 12.0
+_GLOBAL_SHARE = 0.6
+_LEAST_STILL_PX = 10
+_LEAST_MOVING_PX = 12
+_MOST_BLOBS = 16
+_MOST_SHARE = 0.25  # of the picture; more is a change of light
+_COVERED_SHARE = 0.5
+_TAKEN_RATIO = 1.15
+_FOREGROUND_SHARE = 0.25
+
+Floats = NDArray[np.float32]
+Luma = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+_NO_BOXES: Floats = np.zeros((0, 4), np.float32)
+
+
+class Background:
+    """The view without what passes through it. State: six small pictures."""
+
+    def __init__(self, luma: Luma, at_s: float) -> None:
+        """Begin with ``luma`` (h, w) at media time ``at_s``."""
+        self._at_s = at_s
+        self._spread: Floats = np.full(luma.shape, 2.0, np.float32)
+        self._start(luma)
+
+    def _start(self, luma: Luma) -> None:
+        self._looks = 1
+        self._slow: Floats = luma.astype(np.float32)
+        self._fast: Floats = self._slow.copy()
+        self._still_s: Floats = np.zeros(luma.shape, np.float32)
+        self._is_foreground: Mask = np.zeros(luma.shape, np.bool_)
+
+    def update(self, luma: Luma, at_s: float) -> Mask:
+        """Where ``luma`` (h, w) shows something that does not belong there, then learn from it; any spacing of looks.
+
+        When most of the picture became another one at once (lights, infrared) that is the view from now on.
+        """
+        dt_s = min(max(at_s - self._at_s, 0.0), _LONGEST_DT_S)
+        self._at_s = at_s
+        self._looks += 1
+        now = luma.astype(np.float32)
+        usual = self._in_present_light(now)
+        residual = cv2.absdiff(now, usual)
+        edges = cv2.morphologyEx(self._slow, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+        tolerance = np.maximum(_LEAST_TOLERANCE, _SPREADS * self._spread) + _EDGE_SLACK * edges
+        is_foreground: Mask = residual > tolerance
+        if np.count_nonzero(is_foreground) > _GLOBAL_SHARE * luma.size:
+            self._start(luma)
+            return self._is_foreground
+        self._learn_rest(now, is_foreground, dt_s)
+        self._learn(now, usual, residual, is_foreground, dt_s)
+        return is_foreground
+
+    def still_xyxy(self, luma: Luma, is_free: Mask) -> Floats:
+        """Boxes (S, 4) in pixels of ``luma`` of things that came to rest outside the boxes and were not there before.
+
+        ``is_free`` (h, w): pixels outside every box. What was taken away leaves a change at rest too; it is learned.
+        """
+        mask = self._still_s >= _STILL_AFTER_S
+        if not mask.any():
+            return _NO_BOXES
+        _, blob_of, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+        found = []
+        for blob in _largest(stats, _LEAST_STILL_PX, mask.size):
+            place, is_blob = _window(stats[blob], blob_of, int(blob))
+            if is_free[place][is_blob].mean() < _COVERED_SHARE:
+                continue
+            if self._was_taken(luma, place, is_blob):
+                self._slow[place][is_blob] = luma[place][is_blob]
+                self._still_s[place][is_blob] = 0.0
+            else:
+                found.append(_xyxy(stats[blob]))
+        return np.asarray(found, np.float32).reshape(-1, 4)
+
+    def _in_present_light(self, now: Floats) -> Floats:
+        """The slow picture under the present gain and offset, both medians over a sample of pixels."""
+        seen, usual = now[::4, ::4].ravel(), self._slow[::4, ::4].ravel()
+        gain = float(np.clip(np.median((seen + 8.0) / (usual + 8.0)), 0.5, 2.0))
+        offset = float(np.median(seen - gain * usual))
+        return self._slow * np.float32(gain) + np.float32(offset)
+
+    def _learn_rest(self, now: Floats, is_foreground: Mask, dt_s: float) -> None:
+        is_at_rest = is_foreground & (cv2.absdiff(now, self._fast) < _LEAST_TOLERANCE)
+        self._still_s += np.where(is_at_rest, dt_s, np.where(is_foreground, 0.0, -_LOST_S * dt_s)).astype(np.float32)
+        np.maximum(self._still_s, 0.0, out=self._still_s)
+        self._fast += _pace(dt_s, _FAST_S) * (now - self._fast)
+
+    def _learn(self, now: Floats, usual: Floats, residual: Floats, is_foreground: Mask, dt_s: float) -> None:
+        first_looks = 1.0 / self._looks if self._looks <= _SETTLED_LOOKS else 0.0
+        pace = np.where(is_foreground, np.float32(0.0), np.float32(max(_pace(dt_s, _SLOW_S), first_looks)))
+        is_old = self._still_s >= _ABSORBED_AFTER_S
+        pace[is_old] = 1.0
+        self._still_s[is_old] = 0.0
+        came_or_went = is_foreground != self._is_foreground
+        self._spread += _pace(dt_s, _SPREAD_S) * (np.minimum(residual, _LEAST_TOLERANCE) - self._spread)
+        self._spread += _FLICKER_STEP * np.where(came_or_went, np.minimum(residual, 40.0) - self._spread, 0.0).clip(0.0)
+        self._slow = usual + pace * (now - usual)
+        self._is_foreground = is_foreground
+
+    def _was_taken(self, luma: Luma, place: tuple[slice, slice], is_blob: Mask) -> bool:
+        """Whether the outline shows in the slow picture and no longer in this one."""
+        kernel = np.ones((3, 3), np.uint8)
+        padded = np.pad(is_blob.view(np.uint8), 1)
+        outline = (cv2.dilate(padded, kernel) != cv2.erode(padded, kernel))[1:-1, 1:-1]
+        here = cv2.morphologyEx(luma[place].astype(np.float32), cv2.MORPH_GRADIENT, kernel)[outline].mean()
+        before = cv2.morphologyEx(self._slow[place], cv2.MORPH_GRADIENT, kernel)[outline].mean()
+        return bool(before > _TAKEN_RATIO * here)
+
+
+class MovingBlobs:
+    """Boxes of what moves outside every box; remembers where things moved at the last look."""
+
+    def __init__(self) -> None:
+        self._before: Mask | None = None
+
+    def update(self, is_moving: Mask, is_foreground: Mask, is_free: Mask) -> Floats:
+        """Boxes (B, 4) in pixels of the masks (h, w), largest first, of things seen to move twice in a row."""
+        mask = is_moving & is_free
+        before, self._before = self._before, is_moving
+        if before is None or not mask.any():
+            return _NO_BOXES
+        near_before = cv2.dilate(before.view(np.uint8), np.ones((9, 9), np.uint8)).view(np.bool_)
+        _, blob_of, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+        found = []
+        for blob in _largest(stats, _LEAST_MOVING_PX, mask.size):
+            place, is_blob = _window(stats[blob], blob_of, int(blob))
+            is_thing = is_foreground[place][is_blob].mean() >= _FOREGROUND_SHARE
+            if is_thing and near_before[place][is_blob].any():
+                found.append(_xyxy(stats[blob]))
+        return np.asarray(found, np.float32).reshape(-1, 4)
+
+    def forget(self) -> None:
+        """There was no flow at this look: nothing is known to have moved before the next."""
+        self._before = None
+
+
+def _largest(stats: NDArray[np.int32], least_px: int, picture_px: int) -> NDArray[np.intp]:
+    """Numbers of the largest blobs of a sensible size, largest first."""
+    area = stats[1:, cv2.CC_STAT_AREA]
+    order = 1 + np.argsort(-area, kind="stable")[:_MOST_BLOBS]
+    sizes = stats[order, cv2.CC_STAT_AREA]
+    chosen: NDArray[np.intp] = order[(sizes >= least_px) & (sizes <= _MOST_SHARE * picture_px)]
+    return chosen
+
+
+def _window(stat: NDArray[np.int32], blob_of: NDArray[np.int32], blob: int) -> tuple[tuple[slice, slice], Mask]:
+    """Rows and columns of a blob's box, and which of its pixels belong to it."""
+    left, top, width, height = (int(value) for value in stat[:4])
+    place = (slice(top, top + height), slice(left, left + width))
+    return place, blob_of[place] == blob
+
+
+def _xyxy(stat: NDArray[np.int32]) -> tuple[int, int, int, int]:
+    left, top, width, height = (int(value) for value in stat[:4])
+    return left, top, left + width, top + height
+
+
+def _pace(dt_s: float, time_constant_s: float) -> float:
+    """Share of the way to a target that a first-order lag covers in ``dt_s``."""
+    return 1.0 - float(np.exp(-dt_s / time_constant_s))

@@ -1,0 +1,138 @@
+"""How fast the pixels move, with the camera's own movement taken out. In: small luma pictures of one camera with their
+media time. Out: a :class:`Flow` against an earlier picture, or None where no picture is near enough in time.
+
+Dense inverse search (Kroeger et al., ECCV 2016) as OpenCV has it, from the present picture back to the reference, so
+that a velocity stands where its object is *now*. The whole picture's motion (a shaking pole, a panning camera) is an
+affine field fitted to what is outside every box by iteratively reweighted least squares. Next file: ``blobs.py``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Flow", "FlowWatch", "flow_of_box"]
+
+_LEAST_DT_S = 0.02
+_GOOD_DT_S = 0.1  # nearer pictures show sub-pixel motion, which is mostly noise
+_MOST_DT_S = 1.0
+_MOST_KEPT = 8
+_GRID_PX = 6  # spacing of the samples that the camera's own motion is fitted to
+_FIT_ROUNDS = 3
+_LEAST_SAMPLES = 24
+_LEAST_SHIFT_PX = 0.3  # of the small picture, between the two pictures; less cannot be told from noise
+_NOISE_MARGIN = 4.0
+_LEAST_CHANGE = 3.0  # grey levels
+_HISTOGRAM_BINS = 8
+_PEAK_SHARE = 0.95
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """``velocity`` (h, w, 2) float32 x and y in source pixels per second, zero where nothing moves; ``speed`` (h, w)
+    float32 its magnitude; ``is_moving`` (h, w); ``dt_s`` the time between the two pictures."""
+
+    velocity: Floats
+    speed: Floats
+    is_moving: Mask
+    dt_s: float
+
+
+class FlowWatch:
+    """Remembers the last small pictures of one camera, at most eight."""
+
+    def __init__(self) -> None:
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._dis.setFinestScale(1)
+        self._past: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=_MOST_KEPT)
+
+    def update(
+        self, luma: NDArray[np.uint8], at_s: float, is_free: Mask, source_per_px: tuple[float, float]
+    ) -> Flow | None:
+        """Flow of ``luma`` (h, w) at media time ``at_s``, both sides at least 16, of the same size every time.
+
+        ``is_free`` (h, w): pixels outside every box, to which the camera's own motion is fitted. ``source_per_px``:
+        source pixels per pixel of ``luma``, along x and y.
+        """
+        while len(self._past) > 1 and at_s - self._past[1][0] >= _GOOD_DT_S - 1e-6:
+            self._past.popleft()
+        then_s, then = self._past[0] if self._past else (at_s, luma)
+        dt_s = at_s - then_s
+        self._past.append((at_s, luma))
+        if not _LEAST_DT_S <= dt_s <= _MOST_DT_S:
+            return None
+        shift = -np.asarray(self._dis.calc(luma, then, None), np.float32)  # (h, w, 2)
+        noise = _subtract_camera(shift, is_free)
+        size = cv2.magnitude(shift[..., 0], shift[..., 1])
+        is_moving = (size > max(_LEAST_SHIFT_PX, _NOISE_MARGIN * noise)) & _has_changed(luma, then)
+        shift *= np.asarray(source_per_px, np.float32) / np.float32(dt_s)
+        shift *= is_moving[..., None]
+        return Flow(shift, cv2.magnitude(shift[..., 0], shift[..., 1]), is_moving, dt_s)
+
+
+def flow_of_box(flow: Flow, columns: slice, rows: slice) -> list[float]:
+    """Of one box: mean and 95th percentile of the speed (source px/s), direction (degrees: 0 right, 90 up, 180 left;
+    NaN when nothing moves), RMS deviation from the mean velocity of what moves (source px/s), moving share, and the
+    shares of eight directions in the motion (the first is right, then counter-clockwise; zeros when nothing moves)."""
+    speed, is_moving = flow.speed[rows, columns], flow.is_moving[rows, columns]
+    velocity = flow.velocity[rows, columns][is_moving]  # (M, 2)
+    if len(velocity) == 0:
+        return [0.0, 0.0, float("nan"), 0.0, 0.0, *[0.0] * _HISTOGRAM_BINS]
+    peak = np.partition(speed.ravel(), int(_PEAK_SHARE * (speed.size - 1)))[int(_PEAK_SHARE * (speed.size - 1))]
+    mean = velocity.mean(axis=0)
+    spread = float(np.sqrt(np.square(velocity - mean).sum(axis=1).mean()))
+    angle = float(np.degrees(np.arctan2(-mean[1], mean[0])) % 360.0)
+    turns = np.arctan2(-velocity[:, 1], velocity[:, 0]) * (_HISTOGRAM_BINS / (2.0 * np.pi))
+    bins = np.rint(turns).astype(np.intp) % _HISTOGRAM_BINS
+    histogram = np.bincount(bins, weights=speed[is_moving], minlength=_HISTOGRAM_BINS)
+    shares = histogram / max(float(histogram.sum()), 1e-9)
+    return [float(speed.mean()), float(peak), angle, spread, len(velocity) / speed.size, *shares.tolist()]
+
+
+def _subtract_camera(shift: Floats, is_free: Mask) -> float:
+    """Take the camera's own motion out of ``shift`` (h, w, 2) in place; the noise of what remains outside the boxes.
+
+    The noise is the median magnitude there, in pixels.
+    """
+    height, width = is_free.shape
+    ys, xs = np.mgrid[_GRID_PX // 2 : height : _GRID_PX, _GRID_PX // 2 : width : _GRID_PX]
+    chosen = is_free[ys, xs]
+    if np.count_nonzero(chosen) < _LEAST_SAMPLES:
+        return 0.0
+    xs, ys = xs[chosen], ys[chosen]
+    seen = shift[ys, xs].astype(np.float64)  # (n, 2)
+    terms = np.stack([np.ones(len(xs)), xs / width - 0.5, ys / height - 0.5], axis=1)  # (n, 3)
+    fitted = np.zeros((3, 2))
+    fitted[0] = np.median(seen, axis=0)
+    for _ in range(_FIT_ROUNDS):
+        error = np.hypot(*(seen - terms @ fitted).T)
+        reach = max(3.0 * float(np.median(error)), 0.05)
+        weighted = terms * (error < reach)[:, None]
+        fitted = np.linalg.solve(weighted.T @ terms + 1e-3 * len(xs) * np.diag((0.0, 1.0, 1.0)) + 1e-9 * np.eye(3),
+                                 weighted.T @ seen)  # fmt: skip
+    noise = float(np.median(np.hypot(*(seen - terms @ fitted).T)))
+    if np.abs(fitted).max() > 1e-3:
+        across = (np.arange(width, dtype=np.float32) / width - 0.5)[None, :, None]
+        down = (np.arange(height, dtype=np.float32) / height - 0.5)[:, None, None]
+        constant, along_x, along_y = fitted.astype(np.float32)
+        shift -= (constant + along_x * across) + along_y * down
+    return noise
+
+
+def _has_changed(luma: NDArray[np.uint8], then: NDArray[np.uint8]) -> Mask:
+    """Where the picture differs from the reference by more than its noise, or is surrounded by such places.
+
+    Flow between two pictures of a wall in the dark is noise; the inside of a plain shirt is not.
+    """
+    change = cv2.blur(cv2.absdiff(luma, then), (3, 3))
+    level = max(_LEAST_CHANGE, 3.0 * float(np.median(change[::3, ::3])))
+    _, mask = cv2.threshold(change, level, 1, cv2.THRESH_BINARY)
+    near: Mask = cv2.dilate(mask, np.ones((5, 5), np.uint8)).view(np.bool_)
+    return near
