@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.alert import message as alert_message
 from pipeline.bus.head import Head, instant_us, ratio, write_head
+from pipeline.bus.refs import read_ref, ref_head
 from pipeline.bus.topics import Topic
 from pipeline.errors import MessageError
 from pipeline.protocols import Message
@@ -31,9 +32,7 @@ from pipeline.types import (
     Detections,
     Finding,
     Frame,
-    FrameKey,
     FrameNote,
-    FrameRef,
     Gate,
     Packet,
     PacketBatch,
@@ -156,28 +155,6 @@ def _bytes_of(array: NDArray[Any]) -> bytes | memoryview:
     return contiguous.data.cast("B") if contiguous.size else b""
 
 
-def _ref_head(ref: FrameRef) -> dict[str, object]:
-    return {
-        "camera": ref.key.camera,
-        "session": int(ref.key.session),
-        "seq": int(ref.key.seq),
-        "pts": int(ref.pts),
-        "time_base": ratio(ref.time_base),
-        "captured_at_us": instant_us(ref.captured_at),
-        "source_wh": [int(ref.source_wh[0]), int(ref.source_wh[1])],
-    }
-
-
-def _ref(head: Head) -> FrameRef:
-    return FrameRef(
-        key=FrameKey(head.text("camera"), head.integer("session"), head.integer("seq", least=0)),
-        pts=head.integer("pts"),
-        time_base=head.ratio("time_base"),
-        captured_at=head.instant("captured_at_us"),
-        source_wh=head.size("source_wh"),
-    )
-
-
 def _note_head(note: FrameNote) -> dict[str, object]:
     return {
         "gate": note.gate,
@@ -201,7 +178,7 @@ def _note(head: Head) -> FrameNote:
 def _encode_frame(frame: Frame) -> Fields:
     if frame.i420 is not None and not frame.i420.size:
         raise MessageError(f"frame {frame.ref.key} has a picture without pixels")
-    head = {"ref": _ref_head(frame.ref), "note": _note_head(frame.note), "size_wh": list(frame.size_wh)}
+    head = {"ref": ref_head(frame.ref), "note": _note_head(frame.note), "size_wh": list(frame.size_wh)}
     return _fields(b"frame", head, b"" if frame.i420 is None else _bytes_of(frame.i420))
 
 
@@ -214,13 +191,13 @@ def _decode_frame(head: Head, blob: bytes) -> Frame:
             f"frame.blob has {len(blob)} bytes, which is no I420 picture of {width}x{height} ({note.gate})"
         )
     i420 = None if is_absent else np.frombuffer(blob, np.uint8).reshape(height * 3 // 2, width)
-    return Frame(_ref(head.part("ref")), note, i420)
+    return Frame(read_ref(head.part("ref")), note, i420)
 
 
 def _encode_finding(finding: Finding) -> Fields:
     seen = finding.detections
     head: dict[str, object] = {
-        "ref": _ref_head(finding.ref),
+        "ref": ref_head(finding.ref),
         "note": _note_head(finding.note),
         "detector": finding.detector,
         "labels": None if seen is None else list(seen.label),
@@ -257,7 +234,7 @@ def _decode_finding(head: Head, blob: bytes) -> Finding:
         detections = Detections(
             xyxy.reshape(n, 4), confidence, labels, None if dims is None else embedding.reshape(n, dims)
         )
-    return Finding(_ref(head.part("ref")), _note(head.part("note")), detections, head.text("detector", least=0))
+    return Finding(read_ref(head.part("ref")), _note(head.part("note")), detections, head.text("detector", least=0))
 
 
 def _encode_packets(batch: PacketBatch) -> Fields:

@@ -72,9 +72,23 @@ class Head:
         inner._bind(self._get(name), f"{self._path}.{name}")
         return inner
 
-    def text(self, name: str, *, least: int = 1) -> str:
-        """Text of ``least`` to ``MAX_TEXT`` characters that is valid UTF-8."""
-        return self._text(self._get(name), name, least)
+    def parts(self, name: str, most: int) -> list[Head]:
+        """At most ``most`` objects in a list."""
+        found = []
+        for place, value in enumerate(self._list(name, most)):
+            inner = Head.__new__(Head)
+            inner._bind(value, f"{self._path}.{name}[{place}]")
+            found.append(inner)
+        return found
+
+    def text(self, name: str, *, least: int = 1, most: int = MAX_TEXT) -> str:
+        """Text of ``least`` to ``most`` characters that is valid UTF-8."""
+        return self._text(self._get(name), name, least, most)
+
+    def optional_text(self, name: str, *, most: int = MAX_TEXT) -> str | None:
+        """Text of 1 to ``most`` characters, or None."""
+        value = self._get(name)
+        return None if value is None else self._text(value, name, 1, most)
 
     def integer(self, name: str, *, least: int = -_MAX_INTEGER, most: int = _MAX_INTEGER) -> int:
         """A whole number within ``least`` .. ``most``."""
@@ -87,16 +101,19 @@ class Head:
 
     def number(self, name: str) -> float:
         """A finite number."""
+        return self._number(self._get(name), name)
+
+    def optional_number(self, name: str) -> float | None:
+        """A finite number, or None."""
         value = self._get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._wrong(name, "a number", value)
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not math.isfinite(number):
-            raise self._wrong(name, "a finite number", value)
-        return number
+        return None if value is None else self._number(value, name)
+
+    def numbers(self, name: str, width: int) -> tuple[float, ...]:
+        """Exactly ``width`` finite numbers."""
+        values = self._list(name, width)
+        if len(values) != width:
+            raise self._wrong(name, f"{width} numbers", values)
+        return tuple(self._number(value, name) for value in values)
 
     def flag(self, name: str) -> bool:
         """True or False."""
@@ -125,7 +142,11 @@ class Head:
         """A list of at most ``most`` texts, or None."""
         if self._get(name) is None:
             return None
-        return tuple(self._text(value, name, 0) for value in self._list(name, most))
+        return self.texts(name, most)
+
+    def texts(self, name: str, most: int, *, most_characters: int = MAX_TEXT) -> tuple[str, ...]:
+        """A list of at most ``most`` texts."""
+        return tuple(self._text(value, name, 0, most_characters) for value in self._list(name, most))
 
     def rows(self, name: str, width: int, most: int) -> list[list[int]]:
         """At most ``most`` rows of ``width`` whole numbers."""
@@ -162,9 +183,20 @@ class Head:
     def _wrong(self, name: str, expected: str, value: object) -> MessageError:
         return MessageError(f"{self._path}.{name}: expected {expected}, got {_shown(value)}")
 
-    def _text(self, value: object, name: str, least: int) -> str:
-        if not isinstance(value, str) or not least <= len(value) <= MAX_TEXT:
-            raise self._wrong(name, f"text of {least} to {MAX_TEXT} characters", value)
+    def _number(self, value: object, name: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(name, "a number", value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise self._wrong(name, "a finite number", value)
+        return number
+
+    def _text(self, value: object, name: str, least: int, most: int) -> str:
+        if not isinstance(value, str) or not least <= len(value) <= most:
+            raise self._wrong(name, f"text of {least} to {most} characters", value)
         if not value.isascii():
             try:
                 value.encode("utf-8")
