@@ -21,7 +21,7 @@ from pipeline.alert.settings import AlertSettings
 from pipeline.alert.view import is_blind
 from pipeline.descriptions import DescribeRequest, SceneDescription
 from pipeline.protocols import Json, Judge, Moment, Narrator, Tracker
-from pipeline.types import Alert, Finding
+from pipeline.types import Alert, Finding, Track
 
 __all__ = ["AlertStage", "standard_judges"]
 
@@ -68,11 +68,17 @@ class AlertStage:
         self._looked_at_s: float | None = None
         self._looked_seq: tuple[int, int] | None = None
         self._track_count = 0
+        self._tracked: tuple[Track, ...] | None = None
 
     @property
     def track_count(self) -> int:
         """Objects tracked at the newest finding."""
         return self._track_count
+
+    @property
+    def tracked(self) -> tuple[Track, ...] | None:
+        """What the tracker made of the newest finding; None when it was not asked (a blind moment, a redelivery)."""
+        return self._tracked
 
     @property
     def requests(self) -> tuple[DescribeRequest, ...]:
@@ -88,7 +94,7 @@ class AlertStage:
         key = finding.ref.key
         if key.camera != self._camera:
             raise ValueError(f"finding: expected camera {self._camera!r}, got {key.camera!r}")
-        self._requests = ()
+        self._requests, self._tracked = (), None
         if self._last is not None and (key.session, key.seq) <= self._last:
             return []
         if self._looked_seq is not None and key.session != self._looked_seq[0]:
@@ -141,7 +147,8 @@ class AlertStage:
         if is_blind(moment):
             return moment
         ref = finding.ref
-        tracks = self._continuity.follow(self._tracker.update(finding), ref.at_s, ref.source_wh)
+        self._tracked = self._tracker.update(finding)
+        tracks = self._continuity.follow(self._tracked, ref.at_s, ref.source_wh)
         self._looked_at_s, self._looked_seq = ref.at_s, (ref.key.session, ref.key.seq)
         moment = replace(moment, tracks=tracks)
         if self._narrator is None:
