@@ -1,6 +1,6 @@
 """The whole product in one thread: recorded cameras in, alerts out. The executable diagram of Vedette.
 
-    CameraReader -> Frame -> Detector -> Finding -> AlertStage -> Alert
+    CameraReader -> Frame -> Detector -> Looker -> Finding -> AlertStage -> Alert
 
 Live, the arrows are streams on the bus and each box is a process; here they are function calls, in the order of media
 time. Both give the same alerts. Next files: ``pipeline/ingest/camera.py``, ``pipeline/detect/stage.py``,
@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 from pipeline.alert.stage import AlertStage
-from pipeline.protocols import Detector
+from pipeline.detect.stage import add_looks
+from pipeline.protocols import Detector, Looker
 from pipeline.types import Alert, Detections, Finding, Frame, PacketBatch
 
 __all__ = ["find", "in_order", "replay"]
@@ -28,6 +29,7 @@ def replay(
     detector: Detector,
     stages: Mapping[str, AlertStage],
     *,
+    looker: Looker | None = None,
     on_finding: Callable[[Finding], None] = lambda _: None,
     batch: int = BATCH,
 ) -> Iterator[Alert]:
@@ -37,18 +39,22 @@ def replay(
     """
     frames = _frames_by_media_time(cameras)
     while chunk := list(islice(frames, batch)):
-        for finding in find(detector, chunk):
+        for finding in find(detector, chunk, looker):
             yield from stages[finding.ref.key.camera].step(finding)
             on_finding(finding)
 
 
-def find(detector: Detector, frames: Iterable[Frame]) -> Iterator[Finding]:
-    """Findings of ``frames`` in order: one call of the detector for all that have a picture, ticks pass through."""
+def find(detector: Detector, frames: Iterable[Frame], looker: Looker | None = None) -> Iterator[Finding]:
+    """Findings of ``frames`` in order: one call of the detector for all that have a picture, ticks pass through.
+
+    With a ``looker``, each carries its looks; it has to be shown every picture of a camera, in order.
+    """
     frames = list(frames)
     seen = iter(detector.detect([frame for frame in frames if frame.i420 is not None]))
     for frame in frames:
         detections: Detections | None = None if frame.i420 is None else next(seen)
-        yield Finding(frame.ref, frame.note, detections, detector.name)
+        finding = Finding(frame.ref, frame.note, detections, detector.name)
+        yield finding if looker is None else add_looks(looker, frame, finding)
 
 
 def in_order(alerts: Iterable[Alert]) -> list[Alert]:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from pipeline.protocols import Count, Detector, Entry
+from pipeline.protocols import Count, Detector, Entry, Looker
 from pipeline.types import Detections, Finding, Frame
 
-__all__ = ["DROPPED", "DetectStage", "Outcome"]
+__all__ = ["DROPPED", "DetectStage", "Outcome", "add_looks"]
 
 DROPPED = "dropped"
 """Name under which drops are counted. Reasons: ``superseded`` (a newer picture of the camera waits), ``stale`` (it
@@ -26,11 +26,18 @@ class Outcome:
     """What one step settled for a camera: entries to take off its stream, and the findings that came of them.
 
     ``entry_ids`` are in the order of the stream; some left no finding because they were dropped (and counted).
+    ``frames`` are those of the findings, one each, for whoever measures their pixels further.
     """
 
     camera: str
     entry_ids: tuple[str, ...]
     findings: tuple[Finding, ...]
+    frames: tuple[Frame, ...]
+
+    def looked_at(self, looker: Looker) -> Outcome:
+        """The same with the looks of every picture in its finding. Call it once per outcome, in their order."""
+        findings = (add_looks(looker, frame, one) for frame, one in zip(self.frames, self.findings, strict=True))
+        return replace(self, findings=tuple(findings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,7 @@ class DetectStage:
     def _settle(self, camera: str, queue: _Queue, seen: Mapping[tuple[str, str], Detections]) -> Outcome:
         """Move one camera's ticks, drops and looked-at pictures into its outcome, up to the first that waits on."""
         findings: list[Finding] = []
+        frames: list[Frame] = []
         entry_ids: list[str] = []
         for one in queue.waiting:
             detections = seen.get((camera, one.entry_id))
@@ -148,9 +156,18 @@ class DetectStage:
                 break
             if one.frame is not None:
                 findings.append(Finding(one.frame.ref, one.frame.note, detections, self._detector.name))
+                frames.append(one.frame)
             entry_ids.append(one.entry_id)
         del queue.waiting[: len(entry_ids)]
-        return Outcome(camera, tuple(entry_ids), tuple(findings))
+        return Outcome(camera, tuple(entry_ids), tuple(findings), tuple(frames))
+
+
+def add_looks(looker: Looker, frame: Frame, finding: Finding) -> Finding:
+    """``finding`` of ``frame`` with its looks; a tick's as it is. Every picture of a camera has to pass, in order."""
+    if finding.detections is None:
+        return finding
+    detections, looks = looker.look(frame, finding.detections)
+    return replace(finding, detections=detections, looks=looks)
 
 
 def _interleave(pictures: Mapping[str, Sequence[_Waiting]]) -> Iterator[tuple[str, _Waiting]]:
