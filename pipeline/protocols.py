@@ -34,7 +34,7 @@ __all__ = [
     "Tracker",
 ]
 
-Message = Frame | Finding | PacketBatch
+Message = Frame | Finding | PacketBatch | SceneDescription
 """What a per-camera stream carries."""
 
 Json = dict[str, Any]

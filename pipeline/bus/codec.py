@@ -1,9 +1,10 @@
 """What a bus message looks like on the wire: a value of ``pipeline/types.py`` as a small map of bytes, and back.
 
-In: ``Frame``, ``Finding``, ``PacketBatch`` or ``Alert``. Out: the fields of one Redis stream entry,
+In: ``Frame``, ``Finding``, ``PacketBatch``, ``SceneDescription``, ``DescribeRequest`` or ``Alert``. Out: the fields of
+one Redis stream entry,
 
     v     format version, ``1``
-    type  ``frame`` | ``finding`` | ``packets`` | ``alert``
+    type  ``frame`` | ``finding`` | ``packets`` | ``description`` | ``request`` | ``alert``
     head  one line of JSON with sorted keys (for an alert: the alert message itself)
     blob  raw bytes: I420 pixels · boxes, confidences, embeddings as little-endian float32 · extradata and packets
 
@@ -24,6 +25,8 @@ from pipeline.alert import message as alert_message
 from pipeline.bus.head import Head, instant_us, ratio, write_head
 from pipeline.bus.refs import read_ref, ref_head
 from pipeline.bus.topics import Topic
+from pipeline.bus.words import description_parts, read_description, read_request, request_parts
+from pipeline.descriptions import DescribeRequest, SceneDescription
 from pipeline.errors import MessageError
 from pipeline.protocols import Message
 from pipeline.types import (
@@ -48,8 +51,10 @@ __all__ = [
     "camera_of",
     "decode",
     "decode_alert",
+    "decode_request",
     "encode",
     "encode_alert",
+    "encode_request",
     "require_fit",
     "size_and_end",
 ]
@@ -76,6 +81,8 @@ def encode(message: Message) -> Fields:
         return _encode_frame(message)
     if isinstance(message, Finding):
         return _encode_finding(message)
+    if isinstance(message, SceneDescription):
+        return _fields(b"description", *description_parts(message))
     return _encode_packets(message)
 
 
@@ -87,10 +94,26 @@ def decode(fields: Mapping[bytes, bytes]) -> Message:
     """
     kind, head, blob = _open(fields)
     if kind not in _DECODERS:
-        raise MessageError(f"message type {kind!a} is not one of frame|finding|packets")
+        raise MessageError(f"message type {kind!a} is not one of {'|'.join(_DECODERS)}")
     try:
         return _DECODERS[kind](Head(head, kind), blob)
     except (ValueError, OverflowError) as error:  # the value's own checks in pipeline/types.py
+        raise MessageError(f"{kind} is inconsistent: {error}") from error
+
+
+def encode_request(request: DescribeRequest) -> Fields:
+    """The wire fields of a request to describe. Raises MessageError."""
+    return _fields(b"request", *request_parts(request))
+
+
+def decode_request(fields: Mapping[bytes, bytes]) -> DescribeRequest:
+    """The request written in ``fields``. Raises MessageError as :func:`decode` does."""
+    kind, head, blob = _open(fields)
+    if kind != "request":
+        raise MessageError(f"message type {kind!a} is not request")
+    try:
+        return read_request(Head(head, kind), blob)
+    except (ValueError, OverflowError) as error:
         raise MessageError(f"{kind} is inconsistent: {error}") from error
 
 
@@ -114,7 +137,7 @@ def camera_of(message: Message) -> str:
 
 def require_fit(camera: str, topic: Topic, message: Message) -> None:
     """Refuse a message that does not belong on ``camera``'s stream of ``topic``. Raises MessageError."""
-    expected = {"frames": Frame, "detections": Finding, "packets": PacketBatch}.get(topic.name)
+    expected = _CARRIED.get(topic.name)
     if expected is not None and not isinstance(message, expected):
         raise MessageError(f"{topic.name} of {camera} carry {expected.__name__}, got {type(message).__name__}")
     if camera_of(message) != camera:
@@ -123,7 +146,7 @@ def require_fit(camera: str, topic: Topic, message: Message) -> None:
 
 def size_and_end(message: Message) -> tuple[int, float]:
     """Payload bytes of ``message``, and the media time (UTC seconds) of its end."""
-    if isinstance(message, Finding):
+    if isinstance(message, Finding | SceneDescription):
         return 0, message.ref.at_s
     if isinstance(message, Frame):
         return 0 if message.i420 is None else message.i420.nbytes, message.ref.at_s
@@ -280,4 +303,11 @@ _DECODERS: Mapping[str, Callable[[Head, bytes], Message]] = {
     "frame": _decode_frame,
     "finding": _decode_finding,
     "packets": _decode_packets,
+    "description": read_description,
+}
+_CARRIED: Mapping[str, type] = {
+    "frames": Frame,
+    "detections": Finding,
+    "packets": PacketBatch,
+    "descriptions": SceneDescription,
 }
