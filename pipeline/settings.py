@@ -18,6 +18,7 @@ __all__ = [
     "Backend",
     "CameraSettings",
     "DetectorSettings",
+    "LedgerSettings",
     "RedisSettings",
     "Secret",
     "SiteSettings",
@@ -68,6 +69,14 @@ class TelemetrySettings:
 
     host: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """How much is kept of what was seen and said: ``keep_days`` of each camera (0: nothing), ``max_bytes`` of all."""
+
+    keep_days: int
+    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +138,15 @@ class SiteSettings:
     data_dir: Path
     redis: RedisSettings
     telemetry: TelemetrySettings
+    ledger: LedgerSettings
     detector: DetectorSettings
     cameras: tuple[CameraSettings, ...]
     config_hash: str
+
+    @property
+    def ledger_dir(self) -> Path:
+        """The folder in which the ledger lies."""
+        return self.data_dir / "ledger"
 
     def camera(self, name: str) -> CameraSettings:
         """The camera called ``name``. Raises KeyError when there is none."""

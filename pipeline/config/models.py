@@ -14,7 +14,16 @@ from pydantic import Field, SecretStr
 from pipeline.config.rules import AnyRule, Part, PolicyModel
 from pipeline.settings import Backend, Transport
 
-__all__ = ["NAME_PATTERN", "CameraKnobs", "CameraModel", "DetectorModel", "RedisModel", "SiteModel", "TelemetryModel"]
+__all__ = [
+    "NAME_PATTERN",
+    "CameraKnobs",
+    "CameraModel",
+    "DetectorModel",
+    "LedgerModel",
+    "RedisModel",
+    "SiteModel",
+    "TelemetryModel",
+]
 
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
@@ -80,6 +89,15 @@ class DetectorModel(Part):
     """Processor threads in all; 0 chooses for this machine."""
 
 
+class LedgerModel(Part):
+    """What is kept of what was seen and said, for back-tests, `vedette why` and feedback. No pictures."""
+
+    keep_days: Annotated[int, Field(ge=0, le=3660)] = 30
+    """How many days of each camera are kept; 0 keeps none."""
+    max_bytes: Annotated[int, Field(ge=2**24, le=2**50)] = 20 * 2**30
+    """How much room all cameras together may take on this machine; the oldest goes first."""
+
+
 class CameraKnobs(Part):
     """What can be set for one camera, or under `defaults` for all; a camera's own word wins."""
 
@@ -142,5 +160,6 @@ class SiteModel(Part):
     detector: DetectorModel = DetectorModel()
     redis: RedisModel = RedisModel()
     telemetry: TelemetryModel = TelemetryModel()
+    ledger: LedgerModel = LedgerModel()
     data_dir: str | None = None
     """Where Vedette keeps its state; $XDG_STATE_HOME/vedette or ~/.local/state/vedette if absent."""

@@ -12,7 +12,15 @@ from pydantic import BaseModel
 
 from pipeline.config import load_site
 from pipeline.config.document import parse_document, read_document
-from pipeline.config.models import CameraKnobs, CameraModel, DetectorModel, RedisModel, SiteModel, TelemetryModel
+from pipeline.config.models import (
+    CameraKnobs,
+    CameraModel,
+    DetectorModel,
+    LedgerModel,
+    RedisModel,
+    SiteModel,
+    TelemetryModel,
+)
 from pipeline.config.rules import PolicyModel, RuleModels
 from pipeline.config.schema import schema_text, site_schema
 
@@ -59,14 +67,29 @@ def test_the_example_shows_every_knob() -> None:
     text = (CONFIGS / "example.yaml").read_text()
     shown = set(re.findall(r"([a-z_]+):", text))
     in_prose = set(re.findall(r"[a-z_]+", text.split("# What every rule may have:")[1].split("rules:")[0])) | {"name"}
-    models: list[Any] = [SiteModel, CameraModel, DetectorModel, RedisModel, TelemetryModel, PolicyModel, *RuleModels]
+    models: list[Any] = [
+        SiteModel,
+        CameraModel,
+        DetectorModel,
+        RedisModel,
+        TelemetryModel,
+        LedgerModel,
+        PolicyModel,
+        *RuleModels,
+    ]
     knobs = {name for model in models for name in model.model_fields}
     assert knobs - shown - in_prose == set()
 
 
 @pytest.mark.parametrize(
     ("section", "model"),
-    [("detector", DetectorModel), ("telemetry", TelemetryModel), ("redis", RedisModel), ("defaults", CameraKnobs)],
+    [
+        ("detector", DetectorModel),
+        ("telemetry", TelemetryModel),
+        ("redis", RedisModel),
+        ("ledger", LedgerModel),
+        ("defaults", CameraKnobs),
+    ],
 )
 def test_the_example_shows_the_true_defaults(section: str, model: type[BaseModel]) -> None:
     tree = read_document(CONFIGS / "example.yaml").tree
