@@ -9,6 +9,7 @@
     ├── MessageError            a bus message cannot be understood                   drop to ``vedette:dead``
     ├── BusError                Redis is away, full or refuses                       wait and resume
     ├── ModelError              weights missing, unreadable or not a supported model stop, exit 2
+    │   └── InferenceError      a model that was loaded failed at its work           stop, exit 1
     └── StorageError            disk full, or a file cannot be written               stop, exit 1
 
 One sentence per error, written for the person who has to act on it, with no secret in it: whoever formats a URL
@@ -22,6 +23,7 @@ from typing import ClassVar, Literal
 __all__ = [
     "BusError",
     "ConfigError",
+    "InferenceError",
     "MessageError",
     "ModelError",
     "Remedy",
@@ -85,6 +87,12 @@ class ModelError(VedetteError):
     """Weights that are missing, unreadable, or of a kind that is not supported."""
 
     exit_code = 2
+
+
+class InferenceError(ModelError):
+    """A model that was loaded and then failed: a fresh process may do better, the configuration is not to blame."""
+
+    exit_code = 1
 
 
 class StorageError(VedetteError):

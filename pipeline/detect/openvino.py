@@ -22,7 +22,7 @@ from pipeline.detect.heads import Head, head_of
 from pipeline.detect.letterbox import Letterbox, input_wh_for
 from pipeline.detect.readout import Readout
 from pipeline.detect.selection import COCO_80, Selection
-from pipeline.errors import ModelError
+from pipeline.errors import InferenceError, ModelError
 from pipeline.openvino_runtime import Placement, compile_model, is_quantised, read_model, stream_count
 from pipeline.types import Detections, Frame
 
@@ -85,7 +85,7 @@ class OpenVinoDetector:
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Detections of each frame, in order, boxes in source pixels (of the frame itself when the source is unknown).
 
-        Raises ModelError when the runtime fails, ValueError for a frame without a picture.
+        Raises InferenceError when the runtime fails, ValueError for a frame without a picture.
         """
         found: list[Detections] = []
         for frame_wh, group in groupby(frames, key=_size_of):
@@ -132,7 +132,7 @@ class _Network:
     def run(self, pictures: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
         """Raw output (rows, columns) of each I420 picture, in order; valid until the next one is asked for.
 
-        Raises ModelError when the runtime fails.
+        Raises InferenceError when the runtime fails.
         """
         idle, running = deque(self._requests), deque[tuple[ov.InferRequest, int]]()
         try:
@@ -147,7 +147,7 @@ class _Network:
             while running:
                 yield from _outputs(*running.popleft())
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO failed while detecting ({error})") from error
+            raise InferenceError(f"OpenVINO failed while detecting ({error})") from error
         finally:
             for request, _ in running:
                 with suppress(RuntimeError):  # only reached while another error is on its way to the caller

@@ -107,7 +107,7 @@ class DetectStage:
     def step(self, now_s: float) -> list[Outcome]:
         """Drop what is due, look at one batch, and say what is settled, camera by camera; [] when nothing waits.
 
-        Raises ModelError when the detector fails; then everything but drops waits on unchanged.
+        Raises InferenceError when the detector fails; then everything but drops waits on unchanged.
         """
         for camera, queue in self._queues.items():
             self._shed(camera, queue, now_s)
