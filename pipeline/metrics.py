@@ -30,7 +30,10 @@ EVENTS: tuple[Metric, ...] = (
     Metric("source_errors", "counter", ("camera", "reason"), "Failures to open or read the source, by error."),
     Metric("sessions", "counter", ("camera", "reason"), "Stretches of unbroken time, by why they began."),
     Metric("reconnects", "counter", ("camera", "reason"), "Times the source was opened again, by why."),
+    Metric("describe_dropped", "counter", ("camera", "reason"), "Requests to describe that no model answered, by why."),
+    Metric("claims", "counter", ("model", "verdict"), "Claims of a model held against the facts."),
     Metric("alert_state_refused", "counter", ("camera", "reason"), "Saved states that could not be restored."),
+    Metric("ledger_dropped", "counter", ("camera", "reason"), "Entries the ledger could not keep, by kind."),
     Metric("role_restarts", "counter", ("role", "reason"), "Worker processes started again after they died."),
     Metric("other", "counter", ("event", "camera", "reason"), "Events that are in no other line of this table."),
 )

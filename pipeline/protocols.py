@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bus.topics import Topic
-from pipeline.descriptions import Prompt, Reply, SceneDescription, SceneFacts
+from pipeline.descriptions import DescribeRequest, Prompt, Reply, SceneDescription, SceneFacts
 from pipeline.types import Alert, Detections, Evidence, Finding, Frame, Looks, PacketBatch, Track
 
 __all__ = [
@@ -296,6 +296,29 @@ class Bus(Protocol):
 
     def newest_alert(self) -> str:
         """Position of the newest alert revision (``"0"`` when there is none), to hear only what comes next."""
+        ...
+
+    def request(self, request: DescribeRequest) -> bool:
+        """Ask for words about a moment, once; the queue is one for the whole site.
+
+        When it is full the least urgent make room and are counted. False when this was asked before, or is itself the
+        least urgent.
+        """
+        ...
+
+    def next_requests(self, count: int, *, hold_s: float) -> list[DescribeRequest]:
+        """At most ``count`` requests, most urgent first, for the caller to describe within ``hold_s``.
+
+        One that is not finished by then is given to somebody else, and given up (counted) when that happens too often.
+        """
+        ...
+
+    def finish_request(self, request: DescribeRequest) -> None:
+        """It has been described, or never will be."""
+        ...
+
+    def requests_waiting(self) -> int:
+        """How many requests nobody works on yet."""
         ...
 
     def close(self) -> None:

@@ -101,16 +101,16 @@ def decode(fields: Mapping[bytes, bytes]) -> Message:
         raise MessageError(f"{kind} is inconsistent: {error}") from error
 
 
-def encode_request(request: DescribeRequest) -> Fields:
-    """The wire fields of a request to describe. Raises MessageError."""
-    return _fields(b"request", *request_parts(request))
+def encode_request(request: DescribeRequest) -> bytes:
+    """A request to describe as one value: format version, line feed, head. Raises MessageError."""
+    fields = _fields(b"request", *request_parts(request))
+    return VERSION + b"\n" + bytes(fields[b"head"])
 
 
-def decode_request(fields: Mapping[bytes, bytes]) -> DescribeRequest:
-    """The request written in ``fields``. Raises MessageError as :func:`decode` does."""
-    kind, head, blob = _open(fields)
-    if kind != "request":
-        raise MessageError(f"message type {kind!a} is not request")
+def decode_request(value: bytes) -> DescribeRequest:
+    """The request written in ``value``. Raises MessageError as :func:`decode` does."""
+    version, _, head = value.partition(b"\n")
+    kind, head, blob = _open({b"v": version, b"type": b"request", b"head": head, b"blob": b""})
     try:
         return read_request(Head(head, kind), blob)
     except (ValueError, OverflowError) as error:

@@ -103,13 +103,17 @@ class Link:
         return self._ask(key, question)
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> int:
+        """The number that ``script`` returns. Raises BusError."""
+        return int(self.evaluate(script, keys, args))
+
+    def evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """The result of ``script``, also on a server that has lost its scripts. Raises BusError."""
 
-        def question(server: redis.Redis) -> int:
+        def question(server: redis.Redis) -> Any:
             try:
-                return int(_execute(server, "EVALSHA", script.sha1, len(keys), *keys, *args))
+                return _execute(server, "EVALSHA", script.sha1, len(keys), *keys, *args)
             except NoScriptError:
-                return int(_execute(server, "EVAL", script.text, len(keys), *keys, *args))
+                return _execute(server, "EVAL", script.text, len(keys), *keys, *args)
 
         return self._ask(keys[0], question)
 

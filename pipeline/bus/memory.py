@@ -15,7 +15,18 @@ from threading import Condition
 
 from pipeline.bus.codec import require_fit, size_and_end
 from pipeline.bus.ledger import Ledger, Line
-from pipeline.bus.topics import MAX_ALERTS, MAX_REVISIONS, Topic, require_position, stream_key
+from pipeline.bus.topics import (
+    MAX_ALERTS,
+    MAX_ASKED,
+    MAX_REVISIONS,
+    MAX_TRIES,
+    MAX_WAITING,
+    Topic,
+    require_position,
+    stream_key,
+)
+from pipeline.bus.urgency import count_dropped, request_id, urgency
+from pipeline.descriptions import DescribeRequest
 from pipeline.protocols import Count, Entry, Lease, Message
 from pipeline.types import Alert
 
@@ -43,6 +54,25 @@ class _Stream:
         return len(Ledger(topic, (held.line for held in self.entries)).excess(line.size_bytes, line.end_s))
 
 
+@dataclass(slots=True)
+class _Requests:
+    """Requests to describe by id: waiting by (urgency, id), taken until when, how often, and all that were asked."""
+
+    by_id: dict[str, DescribeRequest] = field(default_factory=dict)
+    waiting: set[tuple[float, str]] = field(default_factory=set)
+    taken: dict[str, float] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, None] = field(default_factory=dict)
+
+    def forget(self, id_: str) -> None:
+        """``id_`` is neither waiting nor taken any more."""
+        request = self.by_id.pop(id_, None)
+        if request is not None:
+            self.waiting.discard((urgency(request), id_))
+        self.taken.pop(id_, None)
+        self.tries.pop(id_, None)
+
+
 class MemoryBus:
     """A :class:`pipeline.protocols.Bus` of dictionaries behind one lock.
 
@@ -59,6 +89,7 @@ class MemoryBus:
         self._leases: dict[tuple[str, str], tuple[str, float]] = {}
         self._alerts: deque[tuple[int, Alert]] = deque(maxlen=MAX_ALERTS)
         self._revisions: dict[tuple[str, int], None] = {}
+        self._requests = _Requests()
 
     def append(self, camera: str, topic: Topic, message: Message, *, wait_s: float | None = None) -> bool:
         """Add a message within the topic's bound; see :meth:`pipeline.protocols.Bus.append`. Raises MessageError."""
@@ -191,6 +222,52 @@ class MemoryBus:
         """Position of the newest alert revision, ``"0"`` when there is none."""
         with self._changed:
             return str(self._alerts[-1][0]) if self._alerts else "0"
+
+    def request(self, request: DescribeRequest) -> bool:
+        """Ask for words about a moment, once; see :meth:`pipeline.protocols.Bus.request`."""
+        id_, queue = request_id(request), self._requests
+        with self._changed:
+            if id_ in queue.asked:
+                return False
+            queue.asked[id_] = None
+            if len(queue.asked) > MAX_ASKED:
+                del queue.asked[next(iter(queue.asked))]
+            queue.by_id[id_] = request
+            queue.waiting.add((urgency(request), id_))
+            while len(queue.waiting) > MAX_WAITING:
+                _, least = min(queue.waiting)
+                queue.forget(least)
+                count_dropped(self._count, [least], "queue_full")
+            return id_ in queue.by_id
+
+    def next_requests(self, count: int, *, hold_s: float) -> list[DescribeRequest]:
+        """At most ``count`` requests, most urgent first; see :meth:`pipeline.protocols.Bus.next_requests`."""
+        queue = self._requests
+        with self._changed:
+            now_s = self._clock()
+            for id_ in [id_ for id_, until_s in queue.taken.items() if until_s <= now_s]:
+                del queue.taken[id_]
+                if queue.tries[id_] >= MAX_TRIES:
+                    queue.forget(id_)
+                    count_dropped(self._count, [id_], "given_up")
+                else:
+                    queue.waiting.add((urgency(queue.by_id[id_]), id_))
+            chosen = sorted(queue.waiting, reverse=True)[:count]
+            for place in chosen:
+                queue.waiting.discard(place)
+                queue.taken[place[1]] = now_s + hold_s
+                queue.tries[place[1]] = queue.tries.get(place[1], 0) + 1
+            return [queue.by_id[id_] for _, id_ in chosen]
+
+    def finish_request(self, request: DescribeRequest) -> None:
+        """It has been described, or never will be."""
+        with self._changed:
+            self._requests.forget(request_id(request))
+
+    def requests_waiting(self) -> int:
+        """How many requests nobody works on yet."""
+        with self._changed:
+            return len(self._requests.waiting)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -24,6 +24,7 @@ from typing import Any
 from pipeline.bus import codec
 from pipeline.bus.connection import Link, Tls
 from pipeline.bus.reader import RawEntry, entries_of, read_streams
+from pipeline.bus.requests import RedisRequests
 from pipeline.bus.scripts import ACQUIRE, BURY, EXCHANGE, PUBLISH, RELEASE, SAVE
 from pipeline.bus.topics import (
     ALERT_REVISIONS,
@@ -41,6 +42,7 @@ from pipeline.bus.topics import (
     stream_key,
 )
 from pipeline.bus.writer import StreamWriter, id_after
+from pipeline.descriptions import DescribeRequest
 from pipeline.errors import MessageError
 from pipeline.protocols import Count, Entry, Lease, Message
 from pipeline.types import Alert
@@ -88,6 +90,7 @@ class RedisBus:
             self._perishable = Link(frames_url, is_cluster=is_cluster, tls=frames_tls, timeout_s=timeout_s)
         self._count = count
         self._writers: dict[tuple[str, Topic], StreamWriter] = {}
+        self._requests = RedisRequests(self._durable, count, self._bury_value)
 
     def append(self, camera: str, topic: Topic, message: Message, *, wait_s: float | None = None) -> bool:
         """Add a message within the topic's bound; see :meth:`pipeline.protocols.Bus.append`.
@@ -226,6 +229,22 @@ class RedisBus:
         newest = entries_of(self._durable.call(ALERTS, "XREVRANGE", ALERTS, "+", "-", "COUNT", 1))
         return newest[0][0].decode() if newest else "0"
 
+    def request(self, request: DescribeRequest) -> bool:
+        """Ask for words about a moment, once; see :meth:`pipeline.protocols.Bus.request`. Raises MessageError."""
+        return self._requests.ask(request)
+
+    def next_requests(self, count: int, *, hold_s: float) -> list[DescribeRequest]:
+        """At most ``count`` requests, most urgent first; see :meth:`pipeline.protocols.Bus.next_requests`."""
+        return self._requests.take(count, hold_s)
+
+    def finish_request(self, request: DescribeRequest) -> None:
+        """It has been described, or never will be."""
+        self._requests.finish(request)
+
+    def requests_waiting(self) -> int:
+        """How many requests nobody works on yet."""
+        return self._requests.waiting()
+
     def dead_letters(self, *, max_entries: int = MAX_DEAD) -> list[DeadLetter]:
         """The newest entries that could not be parsed, newest first."""
         raw = entries_of(self._durable.call(DEAD, "XREVRANGE", DEAD, "+", "-", "COUNT", max_entries))
@@ -287,11 +306,14 @@ class RedisBus:
 
     def _bury(self, link: Link, key: str, id_: bytes, fields: Mapping[bytes, bytes], error: MessageError) -> None:
         """Move an entry to ``dead``: recorded there first, so that a crash in between cannot lose it."""
+        self._bury_value(key, id_, fields, error)
+        link.call(key, "XDEL", key, id_)
+
+    def _bury_value(self, key: str, id_: bytes, fields: Mapping[bytes, bytes], error: MessageError) -> None:
         letter: list[Any] = [b"key", key, b"id", id_, b"reason", str(error)[:1_000]]
         for name, value in list(fields.items())[:16]:
             letter += [name[:100], value[:_MAX_DEAD_BYTES]]
         self._durable.run(BURY, [DEAD], [MAX_DEAD, *letter])
-        link.call(key, "XDEL", key, id_)
 
 
 def _words(fields: codec.Fields) -> list[Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-__all__ = ["ACQUIRE", "BURY", "EXCHANGE", "PUBLISH", "RELEASE", "SAVE", "Script"]
+__all__ = ["ACQUIRE", "ASK", "BURY", "EXCHANGE", "FINISH", "PUBLISH", "RELEASE", "SAVE", "TAKE", "Script"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +87,58 @@ SAVE = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2])
 return 1
+""")
+
+ASK = Script("""
+-- KEYS: waiting, text, tries, asked. ARGV: request, urgency, text, bound of waiting, bound of asked.
+-- Returns whether it was new, then the requests that made room; the one that asks may be among them.
+if redis.call('ZSCORE', KEYS[4], ARGV[1]) then return {0} end
+local now = redis.call('TIME')
+redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -tonumber(ARGV[5]))
+redis.call('ZADD', KEYS[4], tonumber(now[1]), ARGV[1])
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. '\\n' .. ARGV[3])
+local answer = {1}
+while redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[4]) do
+  local least = redis.call('ZPOPMIN', KEYS[1])[1]
+  redis.call('HDEL', KEYS[2], least)
+  redis.call('HDEL', KEYS[3], least)
+  answer[#answer + 1] = least
+end
+return answer
+""")
+
+TAKE = Script("""
+-- KEYS: waiting, taken, text, tries. ARGV: how many, milliseconds until they are given to somebody else, most tries.
+-- Returns the requests given up, then {request, text} of each taken, most urgent first.
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local given_up, taken = {}, {}
+for _, request in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
+  redis.call('ZREM', KEYS[2], request)
+  local text = redis.call('HGET', KEYS[3], request)
+  if not text or tonumber(redis.call('HGET', KEYS[4], request) or '0') >= tonumber(ARGV[3]) then
+    redis.call('HDEL', KEYS[3], request)
+    redis.call('HDEL', KEYS[4], request)
+    given_up[#given_up + 1] = request
+  else
+    redis.call('ZADD', KEYS[1], string.match(text, '^[^\\n]*'), request)
+  end
+end
+local most_urgent = redis.call('ZPOPMAX', KEYS[1], ARGV[1])
+for at = 1, #most_urgent, 2 do
+  local request = most_urgent[at]
+  redis.call('ZADD', KEYS[2], now + tonumber(ARGV[2]), request)
+  redis.call('HINCRBY', KEYS[4], request, 1)
+  local text = redis.call('HGET', KEYS[3], request) or '\\n'
+  taken[#taken + 1] = {request, string.sub(text, string.find(text, '\\n') + 1)}
+end
+return {given_up, taken}
+""")
+
+FINISH = Script("""
+-- KEYS: waiting, taken, text, tries. ARGV: request. Returns 1 when it was waiting or taken.
+redis.call('HDEL', KEYS[4], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+return math.min(1, redis.call('ZREM', KEYS[2], ARGV[1]) + redis.call('ZREM', KEYS[1], ARGV[1]))
 """)

@@ -1,7 +1,8 @@
 """Every key on the bus, in one table. Camera keys carry the camera in a hash tag, so a Redis Cluster shards by camera.
 
 ``{cam}`` streams: ingest appends packets and frames; detect turns frames into findings; alert folds those into alerts.
-The global keys share one hash tag, so that an alert, its de-duplication record and its channel live in one slot.
+The global keys share one hash tag, so that an alert, its de-duplication record and its channel live in one slot; so do
+those of the site's queue of requests to describe.
 Next file: ``pipeline/bus/codec.py``.
 """
 
@@ -17,13 +18,22 @@ __all__ = [
     "ALERTS_CHANNEL",
     "ALERT_REVISIONS",
     "DEAD",
+    "DESCRIBER",
     "DESCRIPTIONS",
     "DETECTIONS",
     "FRAMES",
     "MAX_ALERTS",
+    "MAX_ASKED",
     "MAX_DEAD",
     "MAX_REVISIONS",
+    "MAX_TRIES",
+    "MAX_WAITING",
     "PACKETS",
+    "REQUESTS_ASKED",
+    "REQUESTS_TAKEN",
+    "REQUESTS_TEXT",
+    "REQUESTS_TRIES",
+    "REQUESTS_WAITING",
     "TOPICS",
     "Topic",
     "exchange_key",
@@ -62,6 +72,21 @@ ALERTS_CHANNEL = "vedette:alerts"
 """Pub/Sub channel of the same name: the alert's JSON, for any Redis client."""
 ALERT_REVISIONS = "vedette:{vedette:alerts}:revisions"
 """Sorted set of alert id + revision by arrival, the newest ``MAX_REVISIONS``: a revision takes effect once."""
+DESCRIBER = "vedette:describe"
+"""Stands in place of a camera in the state of the describe role, which serves the whole site."""
+REQUESTS_WAITING = f"vedette:{{{DESCRIBER}}}:waiting"
+"""Sorted set of requests to describe by urgency, at most ``MAX_WAITING``: the least urgent make room."""
+REQUESTS_TAKEN = f"vedette:{{{DESCRIBER}}}:taken"
+"""Sorted set of requests that somebody works on, by when they are given to somebody else."""
+REQUESTS_TEXT = f"vedette:{{{DESCRIBER}}}:text"
+"""Hash of what each waiting or taken request says."""
+REQUESTS_TRIES = f"vedette:{{{DESCRIBER}}}:tries"
+"""Hash of how often each was taken; after ``MAX_TRIES`` it is given up."""
+REQUESTS_ASKED = f"vedette:{{{DESCRIBER}}}:asked"
+"""Sorted set of requests by arrival, the newest ``MAX_ASKED``: a request takes effect once."""
+MAX_WAITING = 256
+MAX_TRIES = 3
+MAX_ASKED = 20_000
 DEAD = "vedette:dead"
 """What could not be parsed, with the reason; bounded to the newest ``MAX_DEAD``."""
 MAX_ALERTS = 100_000

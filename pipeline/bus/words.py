@@ -29,7 +29,7 @@ from pipeline.descriptions import (
 from pipeline.errors import MessageError
 from pipeline.types import FrameKey
 
-__all__ = ["description_parts", "read_description", "read_request", "request_id", "request_parts"]
+__all__ = ["description_parts", "read_description", "read_request", "request_parts"]
 
 MAX_WORDS = 8_000
 MAX_OBJECTS = 2_000
@@ -41,12 +41,6 @@ _FLOAT = np.dtype("<f4")
 _LANGUAGES: tuple[Language, ...] = get_args(Language)
 _REASONS: tuple[DescribeReason, ...] = get_args(DescribeReason)
 _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-
-
-def request_id(request: DescribeRequest) -> str:
-    """Names a request for ever; of two equally urgent ones the newer is the greater."""
-    at_us = round(request.ref.at_s * 1e6)
-    return f"{at_us:018d}|{request.ref.key}|{request.reason}|{request.alert_id or ''}"
 
 
 def request_parts(request: DescribeRequest) -> tuple[dict[str, object], bytes]:

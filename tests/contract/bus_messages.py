@@ -6,6 +6,16 @@ from fractions import Fraction
 
 import numpy as np
 
+from pipeline.descriptions import (
+    Answer,
+    Claim,
+    DescribeReason,
+    DescribeRequest,
+    Fact,
+    SceneDescription,
+    SceneFacts,
+    SceneObject,
+)
 from pipeline.types import (
     Alert,
     AlertTrack,
@@ -76,4 +86,55 @@ def alert(number: int, revision: int = 1, camera: str = "gate") -> Alert:
         tracks=(AlertTrack(7, "person", (0.1, 0.2, 0.3, 0.4)),),
         evidence=(Evidence("zone", 1.0, "3 s", "0 s"),),
         rule="yard",
+    )
+
+
+def facts(seq: int, camera: str = "gate") -> SceneFacts:
+    keys = tuple(FrameKey(camera, SESSION, seq + k) for k in range(3))
+    return SceneFacts(
+        camera,
+        START_S + seq / 5 - 3,
+        START_S + seq / 5,
+        (
+            SceneObject(7, "person", 0.875, (0.125, 0.25, 0.5, 0.75)),
+            SceneObject(9, "suitcase", 0.5, (0.5, 0.5, 0.75, 1)),
+        ),
+        (
+            Fact("count", "person", 0.875, amount=1.0, frames=keys[-1:]),
+            Fact("zone", "inside", 0.5, 7, "yard", frames=keys),
+            Fact("thing", "left", 0.5, 7, 9, 12.5, keys),
+        ),
+    )
+
+
+def request(
+    seq: int, reason: DescribeReason = "alert", score: float = 0.5, camera: str = "gate", alert_id: str | None = None
+) -> DescribeRequest:
+    return DescribeRequest(
+        ref(seq, camera),
+        reason,
+        score,
+        facts(seq, camera),
+        "A person in ‘yard’",
+        "One person stands in ‘yard’.",
+        alert_id,
+        ("a school; deliveries come in the morning",),
+        ("Is somebody climbing?",),
+    )
+
+
+def description(seq: int, camera: str = "gate", alert_id: str | None = None) -> SceneDescription:
+    return SceneDescription(
+        ref(seq, camera),
+        "A man with a suitcase",
+        "A man in a red jacket puts a suitcase down. 一个人。",
+        "server:some/model",
+        (Claim("A man puts a suitcase down.", "thing", "supported", "track 9 was left"),),
+        ("the suitcase has no owner",),
+        (Answer("Is somebody climbing?", 0.125),),
+        0.75,
+        2.5,
+        alert_id,
+        "en",
+        np.linspace(-1, 1, 8, dtype=np.float32),
     )
