@@ -23,6 +23,7 @@ from pipeline.protocols import Bus, Json
 from pipeline.telemetry import Telemetry
 from pipeline.types import Alert, Finding
 from workers.claims import Claims
+from workers.ledger import Scribe
 from workers.runtime import Liveness, bus_patience
 
 __all__ = ["Fold", "coverage_of", "has_ended", "work"]
@@ -100,8 +101,12 @@ def work(
     telemetry: Telemetry,
     liveness: Liveness,
     stop: threading.Event,
+    scribe: Scribe,
 ) -> None:
-    """Fold the findings of every claimed camera until told to stop, then save and release."""
+    """Fold the findings of every claimed camera until told to stop, then save and release.
+
+    ``scribe`` is told of everything before the place up to which it was folded is saved.
+    """
     folds: dict[str, Fold] = {}
     while not stop.is_set():
         change = bus_patience(lambda: claims.renew(time.monotonic()), stop, telemetry, liveness)
@@ -109,18 +114,20 @@ def work(
             break
         for camera in change.lost:
             folds.pop(camera, None)  # its successor continues from the last saved state
+            scribe.close(camera)
         try:
             for camera in claims.held:
                 if camera not in folds:
+                    scribe.open(camera)
                     folds[camera] = _resume(bus, camera, new_stage, telemetry)
             if folds:
-                _round(bus, folds, claims, telemetry)
+                _round(bus, folds, claims, telemetry, scribe)
             else:
                 stop.wait(BLOCK_S)
         except BusError as error:
             liveness.bus_is(error)  # the next renewal waits until it is back
         liveness.progress()
-    _leave(bus, folds, claims, telemetry)
+    _leave(bus, folds, claims, telemetry, scribe)
 
 
 def _resume(bus: Bus, camera: str, new_stage: Callable[[str], AlertStage], telemetry: Telemetry) -> Fold:
@@ -137,7 +144,7 @@ def _resume(bus: Bus, camera: str, new_stage: Callable[[str], AlertStage], telem
     return fold
 
 
-def _round(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telemetry) -> None:
+def _round(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telemetry, scribe: Scribe) -> None:
     """One read over all cameras. Safe to cut short: alerts wait in the outbox until the bus has taken them."""
     for fold in folds.values():
         _deliver(bus, fold, telemetry)
@@ -147,7 +154,9 @@ def _round(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telem
         for entry in entries:
             fold.position = entry.id
             if isinstance(entry.message, Finding):
-                fold.outbox.extend(fold.stage.step(entry.message))
+                alerts = fold.stage.step(entry.message)
+                scribe.folded(entry.message, fold.stage.tracked, alerts)
+                fold.outbox.extend(alerts)
                 fold.coverage.add(entry.message.ref.at_s, entry.message.note.conditions)
                 fold.has_ended = entry.message.note.ended
                 telemetry.folded(entry.message)
@@ -156,7 +165,7 @@ def _round(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telem
     for camera, fold in folds.items():
         is_due = time.monotonic() - fold.saved_at_s >= SAVE_EVERY_S or fold.has_ended
         if is_due and fold.position != fold.saved_position:
-            _save(bus, camera, fold, claims)
+            _save(bus, camera, fold, claims, scribe)
             telemetry.queued(camera, DETECTIONS.name, bus.depth(camera, DETECTIONS))
 
 
@@ -167,7 +176,8 @@ def _deliver(bus: Bus, fold: Fold, telemetry: Telemetry) -> None:
         fold.outbox.popleft()
 
 
-def _save(bus: Bus, camera: str, fold: Fold, claims: Claims) -> None:
+def _save(bus: Bus, camera: str, fold: Fold, claims: Claims, scribe: Scribe) -> None:
+    scribe.flush(camera)
     if not bus.save_state(camera, ROLE, fold.to_bytes(), lease=claims.lease(camera)):
         return  # taken over; the next renewal says so
     bus.trim(camera, DETECTIONS, fold.position)
@@ -182,13 +192,13 @@ def _save_coverage(bus: Bus, camera: str, fold: Fold, claims: Claims) -> None:
     fold.coverage_saved_at_s = time.monotonic()
 
 
-def _leave(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telemetry) -> None:
+def _leave(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telemetry, scribe: Scribe) -> None:
     """Deliver, save and release; when the bus is away now, the last saved states stand and are folded on from."""
     try:
         for camera, fold in folds.items():
             _deliver(bus, fold, telemetry)
             if fold.position != fold.saved_position:
-                _save(bus, camera, fold, claims)
+                _save(bus, camera, fold, claims, scribe)
             _save_coverage(bus, camera, fold, claims)
         claims.release()
     except BusError as error:

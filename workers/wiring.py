@@ -207,9 +207,11 @@ def detect(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Livenes
 def alert(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness, stop: threading.Event) -> int:
     """Fold the findings of this job's share of the cameras into alerts until told to stop; the exit code."""
     from workers.alert import work
+    from workers.ledger import scribe
 
     bus = open_bus(site.redis, telemetry.count)
-    work(bus, _claims(bus, site, job), partial(new_stage, site), telemetry, liveness, stop)
+    with scribe(None if job.is_lossless else site.ledger_dir, site.ledger, telemetry) as writer:
+        work(bus, _claims(bus, site, job), partial(new_stage, site), telemetry, liveness, stop, writer)
     return 0
 
 

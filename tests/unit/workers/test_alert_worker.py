@@ -13,6 +13,7 @@ from pipeline.alert.settings import AlertSettings, Zone, ZoneRule
 from pipeline.alert.stage import AlertStage, standard_judges
 from pipeline.bus.memory import MemoryBus
 from pipeline.bus.topics import DETECTIONS
+from pipeline.settings import LedgerSettings
 from pipeline.telemetry import Telemetry
 from pipeline.track.bytetrack import ByteTracker
 from pipeline.types import Alert, Finding
@@ -21,6 +22,7 @@ from tests.unit.workers.flaky import FlakyBus
 from workers import alert as role
 from workers.claims import Claims
 from workers.coverage import reports
+from workers.ledger import Scribe
 from workers.runtime import Liveness
 
 SETTINGS = AlertSettings(
@@ -55,7 +57,8 @@ def run_until(bus: MemoryBus, is_done: Callable[[], bool], owner: str = "one") -
     stop = threading.Event()
     telemetry = Telemetry("alert", stream=io.StringIO())
     claims = Claims(bus, "alert", owner, ["gate"])
-    arguments = (bus, claims, new_stage, telemetry, Liveness(time.monotonic), stop)
+    silent = Scribe(None, LedgerSettings(keep_days=0, max_bytes=0), telemetry)
+    arguments = (bus, claims, new_stage, telemetry, Liveness(time.monotonic), stop, silent)
     thread = threading.Thread(target=role.work, args=arguments)
     thread.start()
     until = time.monotonic() + 10.0

@@ -1,0 +1,156 @@
+"""The alert role's scribe: puts what is folded, and the alerts that come out, into the ledger of each camera.
+
+In: findings with their tracks, descriptions, alerts, in the order of the fold. Out: files below ``data_dir/ledger``. It
+is called before the fold's place is saved and leaves out what it has written before, so that killing the role at any
+moment neither loses nor doubles an entry. Writing is one append to the page cache every two seconds; a thread beside it
+makes Parquet of a finished hour and keeps within bounds. A disk that is full costs entries, counted as
+``ledger_dropped``, and one line in the log; never an alert. Next file: ``pipeline/ledger/recorder.py``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+
+from pipeline.bus import codec
+from pipeline.bus.head import instant_us
+from pipeline.descriptions import SceneDescription
+from pipeline.errors import MessageError, StorageError
+from pipeline.ledger.recorder import EVENT, Recorder, seal
+from pipeline.ledger.rows import Row
+from pipeline.ledger.shelf import prune
+from pipeline.ledger.tracks import tracks_to_bytes
+from pipeline.settings import LedgerSettings
+from pipeline.telemetry import Telemetry
+from pipeline.types import Alert, Finding, FrameRef, Track
+
+__all__ = ["Scribe", "alert_row", "description_row", "finding_row", "scribe"]
+
+FINISH_S = 20.0
+
+
+def finding_row(finding: Finding, tracks: Sequence[Track] | None) -> Row:
+    """A finding as the ledger keeps it. Raises MessageError when it could not have stood on the bus."""
+    fields = codec.encode(finding)
+    labels = "" if finding.detections is None else ",".join(finding.detections.label)
+    key, kept = finding.ref.key, None if tracks is None else tracks_to_bytes(tracks)
+    head, blob = bytes(fields[b"head"]), bytes(fields[b"blob"])
+    return Row("finding", instant_us(finding.ref.captured_at), key.session, key.seq, labels, head, blob, kept)
+
+
+def description_row(description: SceneDescription, after: FrameRef) -> Row:
+    """A description as it was heard right ``after`` that frame's finding. Raises MessageError as above."""
+    fields = codec.encode(description)
+    key = description.ref.key
+    about = f"{description.source} {description.alert_id or '-'}"
+    head, blob = bytes(fields[b"head"]), bytes(fields[b"blob"])
+    return Row("description", instant_us(after.captured_at), key.session, key.seq, about, head, blob)
+
+
+def alert_row(alert: Alert, after: FrameRef) -> Row:
+    """An alert revision that came of ``after``. Raises MessageError when it holds a number that is not finite."""
+    head = bytes(codec.encode_alert(alert)[b"head"])
+    about = f"{alert.id} r{alert.revision}"
+    return Row("alert", instant_us(after.captured_at), after.key.session, after.key.seq, about, head)
+
+
+class Scribe:
+    """Keeps the ledgers of the cameras that an alert worker serves; ``root`` None keeps nothing."""
+
+    def __init__(self, root: Path | None, settings: LedgerSettings, telemetry: Telemetry) -> None:
+        self._root = root if settings.keep_days > 0 else None
+        self._settings = settings
+        self._telemetry = telemetry
+        self._recorders: dict[str, Recorder] = {}
+        self._newest: dict[str, FrameRef] = {}
+        self._finished: SimpleQueue[Path | None] = SimpleQueue()
+        self._sealer = threading.Thread(target=self._seal_finished, name="ledger", daemon=True)
+
+    def start(self) -> None:
+        """Begin to make Parquet of what is handed over."""
+        self._sealer.start()
+
+    def open(self, camera: str) -> None:
+        """``camera`` is served from now on."""
+        if self._root is None or camera in self._recorders:
+            return
+
+        def tell(error: StorageError | None) -> None:
+            if error is None:
+                self._telemetry.log.info("ledger_writes_again", camera=camera)
+            else:
+                self._telemetry.log.error("ledger_refused", camera=camera, error=str(error))
+
+        try:
+            self._recorders[camera] = Recorder(self._root, camera, self._finished.put, self._telemetry.count, tell)
+        except OSError as error:
+            tell(StorageError(f"The ledger of {camera} cannot be opened: {error.strerror}."))
+
+    def folded(self, finding: Finding, tracks: Sequence[Track] | None, alerts: Sequence[Alert]) -> None:
+        """``finding`` was folded; the tracker made ``tracks`` of it and ``alerts`` came out."""
+        camera = finding.ref.key.camera
+        if camera not in self._recorders:
+            return
+        try:
+            self._recorders[camera].note(finding_row(finding, tracks))
+            self._newest[camera] = finding.ref
+            self._note_alerts(camera, alerts)
+        except (MessageError, ValueError):
+            self._telemetry.count(EVENT, camera, "unwritable")
+
+    def described(self, description: SceneDescription, alerts: Sequence[Alert]) -> None:
+        """``description`` was heard, after the newest finding; ``alerts`` came out."""
+        camera = description.ref.key.camera
+        if camera not in self._recorders or camera not in self._newest:
+            return
+        try:
+            self._recorders[camera].note(description_row(description, self._newest[camera]))
+            self._note_alerts(camera, alerts)
+        except (MessageError, ValueError):
+            self._telemetry.count(EVENT, camera, "unwritable")
+
+    def flush(self, camera: str) -> None:
+        """Hand what was noted of ``camera`` to the kernel; the place of its fold may be saved after that."""
+        if camera in self._recorders:
+            self._recorders[camera].flush()
+
+    def close(self, camera: str) -> None:
+        """``camera`` is not served any more."""
+        if camera in self._recorders:
+            self._recorders.pop(camera).close()
+            self._newest.pop(camera, None)
+
+    def stop(self) -> None:
+        """Close everything and wait, within bounds, for what is being sealed; the rest is sealed at the next start."""
+        for camera in list(self._recorders):
+            self.close(camera)
+        self._finished.put(None)
+        if self._sealer.is_alive():
+            self._sealer.join(FINISH_S)
+
+    def _note_alerts(self, camera: str, alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
+            self._recorders[camera].note(alert_row(alert, self._newest[camera]))
+
+    def _seal_finished(self) -> None:
+        while (journal := self._finished.get()) is not None:
+            try:
+                seal(journal)
+                if self._root is not None:
+                    prune(self._root, keep_days=self._settings.keep_days, max_bytes=self._settings.max_bytes)
+            except (StorageError, OSError) as error:
+                self._telemetry.log.error("ledger_not_sealed", file=journal.name, error=str(error))
+
+
+@contextmanager
+def scribe(root: Path | None, settings: LedgerSettings, telemetry: Telemetry) -> Iterator[Scribe]:
+    """A scribe at work for the length of the block."""
+    one = Scribe(root, settings, telemetry)
+    one.start()
+    try:
+        yield one
+    finally:
+        one.stop()
