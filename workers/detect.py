@@ -2,7 +2,7 @@
 
 In: ``vedette:{cam}:frames``. Out: ``vedette:{cam}:detections``; a frame leaves its stream in the same atomic step in
 which its finding arrives, so a killed detector leaves every unanswered frame to its successor.
-Next file: ``pipeline/detect/stage.py``.
+Next files: ``workers/courier.py``, ``pipeline/detect/stage.py``.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline.bus.topics import DETECTIONS, FRAMES
-from pipeline.detect.stage import DetectStage, Outcome
+from pipeline.detect.stage import DetectStage
 from pipeline.protocols import Bus
 from pipeline.telemetry import Telemetry
 from workers.claims import Claims
+from workers.courier import Courier, KeptLooker
 from workers.runtime import Liveness, bus_patience
 
 __all__ = ["work"]
@@ -35,15 +35,17 @@ def work(
     stop: threading.Event,
     *,
     recorded: frozenset[str] = frozenset(),
+    looker: KeptLooker | None = None,
     now: Callable[[], float] = time.monotonic,
 ) -> None:
     """Look at the frames of every claimed camera until told to stop, then release.
 
-    ``recorded``: cameras that are recordings, of which no frame is ever dropped. ``now`` gives seconds.
-    Raises ModelError when the detector fails: a fresh process is worth more than one with a broken runtime.
+    ``recorded``: cameras that are recordings, of which no frame is ever dropped. ``looker`` measures the pixels of what
+    was detected; None for boxes alone. ``now`` gives seconds.
+    Raises InferenceError when the detector fails: a fresh process is worth more than one with a broken runtime.
     """
     positions: dict[str, str] = {}
-    courier = _Courier(bus, telemetry, stop)
+    courier = Courier(bus, telemetry, stop, looker, keep={name: claims.lease(name) for name in recorded})
     while not stop.is_set():
         change = bus_patience(lambda: claims.renew(time.monotonic()), stop, telemetry, liveness)
         if change is None:
@@ -52,8 +54,10 @@ def work(
             courier.wait()  # what is under way must not be read again
         for camera in change.lost:
             stage.forget(camera)
+            courier.forget(camera)
             positions.pop(camera, None)
         for camera in change.gained:
+            courier.recall(camera)
             positions[camera] = "0"  # what its former worker left unanswered is answered first
             telemetry.log.info("camera_claimed", role="detect", camera=camera)
         if positions:
@@ -93,7 +97,7 @@ def _fetch(
             positions[camera] = entry.id
 
 
-def _answer(stage: DetectStage, courier: _Courier, telemetry: Telemetry, now: Callable[[], float]) -> None:
+def _answer(stage: DetectStage, courier: Courier, telemetry: Telemetry, now: Callable[[], float]) -> None:
     """Look at everything that waits, a batch at a time, and hand over what came of it."""
     while stage.has_waiting:
         began_s = time.perf_counter()
@@ -101,43 +105,3 @@ def _answer(stage: DetectStage, courier: _Courier, telemetry: Telemetry, now: Ca
         pictures = sum(finding.detections is not None for outcome in outcomes for finding in outcome.findings)
         telemetry.detected(pictures, time.perf_counter() - began_s)
         courier.take(outcomes)
-
-
-class _Courier:
-    """Hands findings over in a thread of its own, one step's after another's, while the next pictures are looked at.
-
-    Otherwise the processor's inference streams would idle while Redis answers.
-    """
-
-    def __init__(self, bus: Bus, telemetry: Telemetry, stop: threading.Event) -> None:
-        self._bus, self._telemetry, self._stop = bus, telemetry, stop
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hand-over")
-        self._under_way: Future[None] | None = None
-
-    def take(self, outcomes: list[Outcome]) -> None:
-        """Begin to hand over ``outcomes``; waits for those before. Raises what handing those over raised."""
-        self.wait()
-        self._under_way = self._thread.submit(self._deliver, outcomes)
-
-    def wait(self) -> None:
-        """Return when nothing is under way. Raises what handing over raised."""
-        if self._under_way is not None:
-            under_way, self._under_way = self._under_way, None
-            under_way.result()
-
-    def close(self) -> None:
-        """Deliver what is under way and end the thread."""
-        self._thread.shutdown()
-        self.wait()
-
-    def _deliver(self, outcomes: list[Outcome]) -> None:
-        for outcome in outcomes:
-            bus_patience(lambda outcome=outcome: _hand_over(self._bus, outcome), self._stop, self._telemetry)  # type: ignore[misc]
-
-
-def _hand_over(bus: Bus, outcome: Outcome) -> None:
-    bus.exchange(
-        outcome.camera,
-        [(FRAMES, entry_id) for entry_id in outcome.entry_ids],
-        [(DETECTIONS, finding) for finding in outcome.findings],
-    )

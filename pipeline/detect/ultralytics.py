@@ -21,7 +21,7 @@ from pipeline.detect.heads import Head, head_of
 from pipeline.detect.letterbox import Letterbox, input_wh_for
 from pipeline.detect.readout import Readout
 from pipeline.detect.selection import Selection
-from pipeline.errors import InferenceError, ModelError, UsageError
+from pipeline.errors import InferenceError, UsageError
 from pipeline.types import Detections, Frame
 
 __all__ = ["UltralyticsDetector"]
@@ -127,7 +127,8 @@ class UltralyticsDetector:
                 first = output[0] if isinstance(output, (tuple, list)) else output
                 return np.asarray(first.float().cpu().numpy(), np.float32)
         except RuntimeError as error:
-            raise InferenceError(f"{self._name}: torch failed while detecting ({str(error).splitlines()[0]})") from error
+            reason = str(error).splitlines()[0]
+            raise InferenceError(f"{self._name}: torch failed while detecting ({reason})") from error
 
     def _head(self, raw: NDArray[np.float32], input_wh: tuple[int, int]) -> Head:
         return head_of((1, *raw.shape), len(self.labels), input_wh, is_end_to_end=self._is_end_to_end)

@@ -8,6 +8,9 @@ away shows at its outline: whichever picture has the stronger edges there has th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +103,34 @@ class Background:
                 found.append(_xyxy(stats[blob]))
         return np.asarray(found, np.float32).reshape(-1, 4)
 
+    def pictures(self) -> dict[str, NDArray[Any]]:
+        """Everything that :meth:`from_pictures` needs besides the time and the number of looks."""
+        return {
+            "slow": self._slow,
+            "fast": self._fast,
+            "spread": self._spread,
+            "still_s": self._still_s,
+            "is_foreground": self._is_foreground,
+        }
+
+    @property
+    def looks(self) -> int:
+        """Looks since the view began."""
+        return self._looks
+
+    @classmethod
+    def from_pictures(cls, pictures: Mapping[str, NDArray[Any]], at_s: float, looks: int) -> Background:
+        """A background that goes on where another stopped. Raises ValueError for pictures of another kind."""
+        shape = pictures["slow"].shape
+        found = cls(np.zeros(shape, np.uint8), at_s)
+        for name, blank in found.pictures().items():
+            saved = pictures[name]
+            if saved.shape != shape or saved.dtype != blank.dtype or saved.ndim != 2:
+                raise ValueError(f"{name}: expected {shape} {blank.dtype}, got {saved.shape} {saved.dtype}")
+            setattr(found, f"_{name}", saved)
+        found._looks = looks
+        return found
+
     def _in_present_light(self, now: Floats) -> Floats:
         """The slow picture under the present gain and offset, both medians over a sample of pixels."""
         seen, usual = now[::4, ::4].ravel(), self._slow[::4, ::4].ravel()
@@ -136,15 +167,15 @@ class Background:
 
 
 class MovingBlobs:
-    """Boxes of what moves outside every box; remembers where things moved at the last look."""
+    """Boxes of what moves outside every box; remembers where things moved ``before``, at the last look."""
 
-    def __init__(self) -> None:
-        self._before: Mask | None = None
+    def __init__(self, before: Mask | None = None) -> None:
+        self.before = before
 
     def update(self, is_moving: Mask, is_foreground: Mask, is_free: Mask) -> Floats:
         """Boxes (B, 4) in pixels of the masks (h, w), largest first, of things seen to move twice in a row."""
         mask = is_moving & is_free
-        before, self._before = self._before, is_moving
+        before, self.before = self.before, is_moving
         if before is None or not mask.any():
             return _NO_BOXES
         near_before = cv2.dilate(before.view(np.uint8), np.ones((9, 9), np.uint8)).view(np.bool_)
@@ -159,7 +190,7 @@ class MovingBlobs:
 
     def forget(self) -> None:
         """There was no flow at this look: nothing is known to have moved before the next."""
-        self._before = None
+        self.before = None
 
 
 def _largest(stats: NDArray[np.int32], least_px: int, picture_px: int) -> NDArray[np.intp]:

@@ -9,6 +9,7 @@ affine field fitted to what is outside every box by iteratively reweighted least
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -75,6 +76,15 @@ class FlowWatch:
         shift *= np.asarray(source_per_px, np.float32) / np.float32(dt_s)
         shift *= is_moving[..., None]
         return Flow(shift, cv2.magnitude(shift[..., 0], shift[..., 1]), is_moving, dt_s)
+
+    @property
+    def past(self) -> tuple[tuple[float, NDArray[np.uint8]], ...]:
+        """The remembered pictures with their media times, oldest first."""
+        return tuple(self._past)
+
+    @past.setter
+    def past(self, past: Iterable[tuple[float, NDArray[np.uint8]]]) -> None:
+        self._past = deque(past, maxlen=_MOST_KEPT)
 
 
 def flow_of_box(flow: Flow, columns: slice, rows: slice) -> list[float]:

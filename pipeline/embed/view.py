@@ -1,0 +1,70 @@
+"""What is remembered of one camera while its session lasts: the last small pictures and its background.
+
+In and out: bytes, so that another process can go on exactly where this one stopped. Used by ``visual.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.embed.blobs import Background, MovingBlobs
+from pipeline.embed.flow import FlowWatch
+from pipeline.embed.memory import pack, unpack
+from pipeline.embed.small import small_shape
+from pipeline.types import FrameKey
+
+__all__ = ["View"]
+
+
+@dataclass(slots=True)
+class View:
+    """``session`` and ``seq`` of the newest picture, its analysis size and media time, and what was learned so far."""
+
+    session: int
+    seq: int
+    size_wh: tuple[int, int]
+    at_s: float
+    background: Background
+    flow: FlowWatch = field(default_factory=FlowWatch)
+    moving: MovingBlobs = field(default_factory=MovingBlobs)
+
+    def precedes(self, key: FrameKey, at_s: float) -> bool:
+        """Whether a frame goes on with this view."""
+        return self.session == key.session and self.seq < key.seq and self.at_s <= at_s
+
+    def to_bytes(self) -> bytes:
+        """As bytes from which :meth:`from_bytes` goes on."""
+        numbers: dict[str, float | int | list[float] | list[int]] = {
+            "session": self.session,
+            "seq": self.seq,
+            "size_wh": list(self.size_wh),
+            "at_s": self.at_s,
+            "looks": self.background.looks,
+            "past_s": [at_s for at_s, _ in self.flow.past],
+        }
+        pictures = self.background.pictures()
+        pictures["past"] = np.stack([luma for _, luma in self.flow.past])
+        if self.moving.before is not None:
+            pictures["before"] = self.moving.before
+        return pack(numbers, pictures)
+
+    @classmethod
+    def from_bytes(cls, memory: bytes) -> View:
+        """Raises ValueError for what :meth:`to_bytes` has not written."""
+        numbers, pictures = unpack(memory)
+        try:
+            at_s, past_s, past = float(numbers["at_s"]), [float(at) for at in numbers["past_s"]], pictures["past"]
+            width, height = (int(side) for side in numbers["size_wh"])
+            background = Background.from_pictures(pictures, at_s, int(numbers["looks"]))
+            view = cls(int(numbers["session"]), int(numbers["seq"]), (width, height), at_s, background)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"memory lacks something: {error!r:.100}") from error
+        shape, before = pictures["slow"].shape, pictures.get("before")
+        is_whole = past.shape == (len(past_s), *shape) and past.dtype == np.uint8 and shape == small_shape(view.size_wh)
+        if not is_whole or (before is not None and (before.shape != shape or before.dtype != np.bool_)):
+            raise ValueError(f"memory: expected pictures of {shape}, got {past.shape}")
+        view.flow.past = zip(past_s, past, strict=True)
+        view.moving.before = before
+        return view
