@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pipeline.alert import message as alert_message
 from pipeline.bus.head import Head, instant_us, ratio, write_head
+from pipeline.bus.looks import looks_head, looks_numbers, looks_size, read_looks
 from pipeline.bus.refs import read_ref, ref_head
 from pipeline.bus.topics import Topic
 from pipeline.bus.words import description_parts, read_description, read_request, request_parts
@@ -225,6 +226,7 @@ def _encode_finding(finding: Finding) -> Fields:
         "detector": finding.detector,
         "labels": None if seen is None else list(seen.label),
         "embedding_size": None,
+        "looks": None if finding.looks is None else looks_head(finding.looks),
     }
     if seen is None:
         return _fields(b"finding", head, b"")
@@ -238,6 +240,8 @@ def _encode_finding(finding: Finding) -> Fields:
         arrays.append(seen.embedding)
     if not all(np.isfinite(array).all() for array in arrays):
         raise MessageError("finding holds a number that is not finite")
+    if finding.looks is not None:
+        arrays.append(looks_numbers(finding.looks))
     return _fields(b"finding", head, b"".join(_bytes_of(array.astype(_FLOAT, copy=False)) for array in arrays))
 
 
@@ -245,10 +249,12 @@ def _decode_finding(head: Head, blob: bytes) -> Finding:
     labels = head.optional_texts("labels", MAX_DETECTIONS)
     dims = head.optional_integer("embedding_size", most=MAX_EMBEDDING)
     n = 0 if labels is None else len(labels)
-    expected = n * (4 + 1 + (dims or 0)) * _FLOAT.itemsize
+    looks_part = head.optional_part("looks")
+    boxes_end = n * (4 + 1 + (dims or 0))
+    expected = (boxes_end + (0 if looks_part is None else looks_size(looks_part, n))) * _FLOAT.itemsize
     if len(blob) != expected:
         raise MessageError(f"finding.blob has {len(blob)} bytes, expected {expected} for {n} detections")
-    values = np.frombuffer(blob, _FLOAT)
+    values, looks_values = np.split(np.frombuffer(blob, _FLOAT), [boxes_end])
     if not np.isfinite(values).all():
         raise MessageError("finding.blob holds a number that is not finite")
     detections = None
@@ -257,7 +263,13 @@ def _decode_finding(head: Head, blob: bytes) -> Finding:
         detections = Detections(
             xyxy.reshape(n, 4), confidence, labels, None if dims is None else embedding.reshape(n, dims)
         )
-    return Finding(read_ref(head.part("ref")), _note(head.part("note")), detections, head.text("detector", least=0))
+    return Finding(
+        read_ref(head.part("ref")),
+        _note(head.part("note")),
+        detections,
+        head.text("detector", least=0),
+        None if looks_part is None else read_looks(looks_part, n, looks_values),
+    )
 
 
 def _encode_packets(batch: PacketBatch) -> Fields:

@@ -72,6 +72,10 @@ class Head:
         inner._bind(self._get(name), f"{self._path}.{name}")
         return inner
 
+    def optional_part(self, name: str) -> Head | None:
+        """The object inside ``name``; None when it is null, or missing because its writer did not know of it."""
+        return None if self._fields.get(name) is None else self.part(name)
+
     def parts(self, name: str, most: int) -> list[Head]:
         """At most ``most`` objects in a list."""
         found = []
