@@ -87,7 +87,8 @@ class DetectorSettings:
     backend's own word (``CPU``, ``GPU.0``, ``cuda:0``); ``class_confidence`` holds (label, least confidence) pairs that
     replace ``min_confidence`` for those labels; ``labels`` are the words kept (all of the model's when empty);
     ``max_age_s`` is the age above which a live frame is dropped unseen; pictures are scaled down to fit in
-    ``frame_wh``; ``streams`` and ``threads`` 0 let the backend choose for this machine.
+    ``frame_wh``; ``streams`` and ``threads`` 0 let the backend choose for this machine; ``has_looks``: whether the
+    pixels of what was detected are measured too.
     """
 
     weights: str | None
@@ -101,6 +102,7 @@ class DetectorSettings:
     frame_wh: tuple[int, int]
     streams: int
     threads: int
+    has_looks: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ def single(
 
     alerts = []
     batch = 1 if speed is not None else max(site.detector.max_batch, 1)
-    for alert in replay({camera.name: read(camera) for camera in site.cameras}, detector, stages, batch=batch):
+    cameras = {camera.name: read(camera) for camera in site.cameras}
+    for alert in replay(cameras, detector, stages, looker=wiring.new_looker(site), batch=batch):
         alerts.append(alert)
         on_alert(alert)
     return in_order(alerts)

@@ -22,7 +22,7 @@ from pipeline.bus.topics import PACKETS
 from pipeline.detect.card import model_name
 from pipeline.errors import SourceError, UsageError
 from pipeline.labels import GROUPS
-from pipeline.protocols import Bus, Count, Detector
+from pipeline.protocols import Bus, Count, Detector, Tracker
 from pipeline.settings import BUNDLED_WEIGHTS, CameraSettings, DetectorSettings, RedisSettings, Secret, SiteSettings
 from pipeline.telemetry import Telemetry
 from pipeline.types import Frame, PacketBatch
@@ -31,6 +31,7 @@ from workers.runtime import Liveness
 
 if TYPE_CHECKING:
     from pipeline.alert.stage import AlertStage
+    from pipeline.embed.visual import VisualLooker
     from pipeline.ingest.camera import CameraConfig
     from pipeline.ingest.source import SourceConfig
     from workers.child import Job
@@ -43,6 +44,7 @@ __all__ = [
     "ingest",
     "is_recording",
     "new_detector",
+    "new_looker",
     "new_stage",
     "open_bus",
     "packet_reader",
@@ -95,6 +97,15 @@ def _load_detector(site: SiteSettings) -> Detector:
     return OpenVinoDetector(BUNDLED_WEIGHTS if weights is None else Path(weights), selection, placement)
 
 
+def new_looker(site: SiteSettings) -> VisualLooker | None:
+    """What measures the pixels of detections; None where ``site`` wants boxes alone."""
+    if not site.detector.has_looks:
+        return None
+    from pipeline.embed.visual import VisualLooker
+
+    return VisualLooker()
+
+
 def _require_known_labels(site: SiteSettings, detector: Detector) -> None:
     """A group stays allowed when this detector knows none of it: the rules that apply everywhere name all groups."""
     from pipeline.detect.selection import labels_of
@@ -112,14 +123,14 @@ def detector_name(settings: DetectorSettings) -> str:
     return model_name(BUNDLED_WEIGHTS if settings.weights is None else Path(settings.weights))
 
 
-def new_stage(site: SiteSettings, camera: str) -> AlertStage:
-    """The alert stage of one camera: its tracker, its rules, its health."""
+def new_stage(site: SiteSettings, camera: str, tracker: Tracker | None = None) -> AlertStage:
+    """The alert stage of one camera: its tracker (or the one that is given), its rules, its health."""
     from pipeline.alert.stage import AlertStage, standard_judges
     from pipeline.track.bytetrack import ByteTracker
 
     settings = site.camera(camera).alert
     models = {"detector": detector_name(site.detector), "tracker": "bytetrack"}
-    return AlertStage(settings, ByteTracker(), standard_judges(settings), site.config_hash, models)
+    return AlertStage(settings, tracker or ByteTracker(), standard_judges(settings), site.config_hash, models)
 
 
 def frame_reader(
@@ -200,7 +211,8 @@ def detect(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Livenes
     stage = DetectStage(detector, telemetry.count, max_batch=site.detector.max_batch, max_age_s=site.detector.max_age_s)
     recorded = frozenset(camera.name for camera in site.cameras if job.is_lossless or is_recording(camera))
     bus = open_bus(site.redis, telemetry.count)
-    work(bus, _claims(bus, site, job), stage, telemetry, liveness, stop, recorded=recorded)
+    looker = new_looker(site)
+    work(bus, _claims(bus, site, job), stage, telemetry, liveness, stop, recorded=recorded, looker=looker)
     return 0
 
 

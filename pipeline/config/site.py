@@ -179,6 +179,7 @@ def _detector(model: DetectorModel, folder: Path) -> DetectorSettings:
         frame_wh=model.frame_wh,
         streams=model.streams,
         threads=model.threads,
+        has_looks=model.looks,
     )
 
 
