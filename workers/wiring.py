@@ -42,10 +42,12 @@ __all__ = [
     "detect",
     "frame_reader",
     "ingest",
+    "is_alike",
     "is_recording",
     "new_detector",
     "new_looker",
     "new_stage",
+    "new_tracker",
     "open_bus",
     "packet_reader",
 ]
@@ -126,11 +128,22 @@ def detector_name(settings: DetectorSettings) -> str:
 def new_stage(site: SiteSettings, camera: str, tracker: Tracker | None = None) -> AlertStage:
     """The alert stage of one camera: its tracker (or the one that is given), its rules, its health."""
     from pipeline.alert.stage import AlertStage, standard_judges
-    from pipeline.track.bytetrack import ByteTracker
 
     settings = site.camera(camera).alert
     models = {"detector": detector_name(site.detector), "tracker": "bytetrack"}
-    return AlertStage(settings, tracker or ByteTracker(), standard_judges(settings), site.config_hash, models)
+    return AlertStage(settings, tracker or new_tracker(), standard_judges(settings), site.config_hash, models)
+
+
+def new_tracker() -> Tracker:
+    """The tracker that every camera has one of."""
+    from pipeline.track.bytetrack import ByteTracker
+
+    return ByteTracker()
+
+
+def is_alike(one: SiteSettings, other: SiteSettings, camera: str) -> bool:
+    """Whether both sites make the same alerts of the same findings of ``camera``."""
+    return one.camera(camera).alert == other.camera(camera).alert
 
 
 def frame_reader(
