@@ -75,7 +75,7 @@ def schema(question_count: int = 0) -> dict[str, Any]:
     def sentences(most: int) -> dict[str, Any]:
         return {"type": "array", "maxItems": most, "items": {"type": "string", "maxLength": MAX_CLAIM_CHARS}}
 
-    share = {"type": "number", "minimum": 0, "maximum": 1}
+    share = {"type": "number", "enum": [step / 10 for step in range(11)]}  # bounds alone allow digits without end
     properties: dict[str, Any] = {
         "title": {"type": "string", "minLength": 1, "maxLength": MAX_TITLE_CHARS},
         "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS},
