@@ -6,10 +6,15 @@ In: a model file and a ``Placement``. Out: ``ov.Model`` and ``ov.CompiledModel``
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +22,17 @@ import openvino as ov
 
 from pipeline.errors import ModelError, UsageError
 
-__all__ = ["Placement", "Precision", "compile_model", "is_quantised", "read_model", "stream_count", "usable_cores"]
+__all__ = [
+    "Placement",
+    "Precision",
+    "compile_model",
+    "core",
+    "is_quantised",
+    "kept_signal_stack",
+    "read_model",
+    "stream_count",
+    "usable_cores",
+]
 
 Precision = Literal["auto", "f32", "bf16", "f16"]
 
@@ -54,6 +69,37 @@ class Placement:
         return "CPU" if self.device.lower() == "auto" else self.device.upper()
 
 
+@cache
+def core() -> ov.Core:
+    """The one OpenVINO of this process, which is never let go.
+
+    On processors with AMX each engine lays a signal stack of its own over the one it finds, and on leaving puts back
+    what it found. Two that leave in another order than they came leave a stack that is gone, and the next signal kills
+    the process (OpenVINO 2026.4).
+    """
+    return ov.Core()
+
+
+class _SignalStack(ctypes.Structure):
+    """``stack_t`` of POSIX <signal.h>."""
+
+    _fields_ = (("pointer", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
+def kept_signal_stack() -> Iterator[None]:
+    """Puts this thread's signal stack back afterwards: around libraries that open OpenVINOs of their own."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    libc, before = ctypes.CDLL(None), _SignalStack()
+    libc.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        libc.sigaltstack(ctypes.byref(before), None)
+
+
 def read_model(path: Path) -> ov.Model:
     """The network in an OpenVINO ``.xml`` (its ``.bin`` beside it) or ``.onnx`` file.
 
@@ -70,7 +116,7 @@ def read_model(path: Path) -> ov.Model:
         if not path.with_suffix(".bin").is_file():
             raise ModelError(f"{path.with_suffix('.bin')}: the weights that belong to {path.name} are missing")
     try:
-        return ov.Core().read_model(path)
+        return core().read_model(path)
     except RuntimeError as error:
         raise ModelError(f"{path}: OpenVINO cannot read this model ({_reason(error)})") from error
 
@@ -80,12 +126,11 @@ def compile_model(model: ov.Model, placement: Placement) -> ov.CompiledModel:
 
     Raises UsageError for a device this machine does not have, ModelError when the model cannot be compiled.
     """
-    core = ov.Core()
-    device = placement.runtime_device
-    if device.split(".")[0] not in {name.split(".")[0] for name in core.available_devices}:
-        raise UsageError(f"device '{placement.device}': OpenVINO finds only {', '.join(core.available_devices)} here")
+    device, present = placement.runtime_device, core().available_devices
+    if device.split(".")[0] not in {name.split(".")[0] for name in present}:
+        raise UsageError(f"device '{placement.device}': OpenVINO finds only {', '.join(present)} here")
     try:
-        return core.compile_model(model, device, _settings(core, model, placement))
+        return core().compile_model(model, device, _settings(model, placement))
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot compile this model for {device} ({_reason(error)})") from error
 
@@ -114,7 +159,7 @@ def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
         return cores
 
 
-def _settings(core: ov.Core, model: ov.Model, placement: Placement) -> dict[str, Any]:
+def _settings(model: ov.Model, placement: Placement) -> dict[str, Any]:
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT"}
     if placement.cache_dir is not None:
         settings["CACHE_DIR"] = str(placement.cache_dir)
@@ -128,7 +173,7 @@ def _settings(core: ov.Core, model: ov.Model, placement: Placement) -> dict[str,
     # Decoders and other workers share these cores; a pinned inference thread would queue behind them.
     settings["ENABLE_CPU_PINNING"] = False
     if placement.precision == "auto":
-        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        has_bf16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         settings["INFERENCE_PRECISION_HINT"] = "bf16" if has_bf16 and not is_quantised(model) else "f32"
     return settings
 

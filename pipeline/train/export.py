@@ -23,7 +23,7 @@ import yaml
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError, StorageError, UsageError
-from pipeline.openvino_runtime import Placement, compile_model, read_model
+from pipeline.openvino_runtime import Placement, compile_model, kept_signal_stack, read_model
 from pipeline.train.decode import Forward, Letterbox, decode, iou_matrix, letterbox
 from pipeline.train.evaluation import torch_forward
 from pipeline.train.samples import CLASSES, read_manifest, read_rgb
@@ -188,14 +188,15 @@ def _to_int8(model: Any, config: ExportConfig) -> Any:
     nncf.set_log_level(40)
     pictures = list(_inputs(config.calibration, config.size_wh, config.calibration_pictures, config.seed))
     last = _tail_names(model)
-    quantised = nncf.quantize(
-        model,
-        nncf.Dataset(pictures),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(pictures),
-        fast_bias_correction=True,
-        ignored_scope=nncf.IgnoredScope(names=last, validate=False),
-    )
+    with kept_signal_stack():
+        quantised = nncf.quantize(
+            model,
+            nncf.Dataset(pictures),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(pictures),
+            fast_bias_correction=True,
+            ignored_scope=nncf.IgnoredScope(names=last, validate=False),
+        )
     _stamp(quantised, config)
     return quantised
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from pipeline.openvino_runtime import (
     stream_count,
     usable_cores,
 )
+from pipeline.settings import BUNDLED_WEIGHTS
 from tests.unit.detect import toys
 
 
@@ -76,3 +79,29 @@ def test_the_cpu_is_the_default_device():
     assert Placement().runtime_device == "CPU"
     assert Placement(device="gpu.1").runtime_device == "GPU.1"
     assert Placement(cache_dir=Path("x")).cache_dir == Path("x")
+
+
+def test_a_signal_does_not_kill_a_process_that_let_go_of_models_in_any_order() -> None:
+    """Engines of one process each lay a signal stack over the last; see :func:`pipeline.openvino_runtime.core`."""
+    script = f"""
+import gc, signal, subprocess, sys
+from pathlib import Path
+from pipeline.openvino_runtime import Placement, compile_model, kept_signal_stack, read_model
+import openvino as ov
+signal.signal(signal.SIGCHLD, lambda *_: None)
+path = Path({str(BUNDLED_WEIGHTS)!r})
+path = next(path.glob("*.xml")) if path.is_dir() else path
+ours = [compile_model(read_model(path), Placement(threads=1)) for _ in range(2)]
+with kept_signal_stack():
+    theirs = [ov.Core().compile_model(str(path), "CPU") for _ in range(3)]
+    while theirs:
+        theirs.pop(0)
+        gc.collect()
+while ours:
+    ours.pop(0)
+    gc.collect()
+subprocess.run([sys.executable, "-c", ""], check=True)
+print("alive")
+"""
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (child.returncode, child.stdout.strip()) == (0, "alive")
