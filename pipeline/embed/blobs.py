@@ -24,7 +24,8 @@ _SETTLED_LOOKS = 10  # the first looks count alike
 _LEAST_TOLERANCE = 12.0  # grey levels
 _SPREADS = 4.0
 _EDGE_SLACK = 0.35  # share of the local edge that a picture moved by part of a pixel may show
-_FLICKER_STEP = 0.15  # how much of a coming or going is learned as the place's usual restlessness
+_FLICKER_STEP = 0.03  # how much of a coming or going is learned as the place's usual restlessness
+_MOST_FLICKER = 40.0
 _STILL_AFTER_S = 3.0
 _ABSORBED_AFTER_S = 180.0  # what has lain so long is part of the scene
 _LOST_S = 4.0  # how much faster than it came the memory of a still thing goes when its place is seen without it
@@ -151,8 +152,10 @@ class Background:
         pace[is_old] = 1.0
         self._still_s[is_old] = 0.0
         came_or_went = is_foreground != self._is_foreground
-        self._spread += _pace(dt_s, _SPREAD_S) * (np.minimum(residual, _LEAST_TOLERANCE) - self._spread)
-        self._spread += _FLICKER_STEP * np.where(came_or_went, np.minimum(residual, 40.0) - self._spread, 0.0).clip(0.0)
+        usual_spread = np.where(is_foreground, self._spread, np.minimum(residual, _LEAST_TOLERANCE))
+        self._spread += _pace(dt_s, _SPREAD_S) * (usual_spread - self._spread)
+        excess = np.maximum(np.minimum(residual, _MOST_FLICKER) - self._spread, 0.0)
+        self._spread += _FLICKER_STEP * np.where(came_or_went, excess, np.float32(0.0))
         self._slow = usual + pace * (now - usual)
         self._is_foreground = is_foreground
 

@@ -24,7 +24,9 @@ _LUMA_STEP = 8
 _CHROMA_STEP = 4
 _NEUTRAL = 128
 _NEARLY_GREY = 20  # levels of chroma; a light's cast moves grey things at most so far
-_MOST_CAST = 12.0
+_MOST_CAST = 20.0
+_BLACK, _WHITE = 16.0, 235.0  # of limited range
+_LEAST_GREY_PIXELS = 64
 _COLOURED = 8.0
 _LEAST_COLOURED_SHARE = 0.004  # an infrared or grey picture has less
 _LEAST_LIGHT = 28.0  # mean luma of the picture
@@ -35,13 +37,15 @@ Plane = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chroma:
-    """The colour of one picture at half its size: ``luma``, ``u``, ``v`` (h/2, w/2) uint8; ``cast_uv`` what a grey
-    thing shows in this light, relative to 128; ``saturation_share`` of the picture carries colour; ``is_known``."""
+    """The colour of one picture at half its size: ``luma``, ``u``, ``v`` (h/2, w/2) uint8; ``cast_uv``: what a white
+    thing shows in this light, relative to 128; ``saturation_share``: of the picture that carries colour; ``is_known``:
+    whether colour can be told at all.
+    """
 
     luma: Plane
     u: Plane
     v: Plane
-    cast_uv: tuple[int, int]
+    cast_uv: tuple[float, float]
     saturation_share: float
     is_known: bool
 
@@ -57,7 +61,7 @@ class Chroma:
         share = float(is_coloured.mean())
         some_luma = luma[::2, ::2]
         is_lit = (some_luma > 40) & (some_luma < 225)
-        cast = _cast(some_u[is_lit], some_v[is_lit])
+        cast = _cast(some_luma[is_lit], some_u[is_lit], some_v[is_lit])
         is_known = share >= _LEAST_COLOURED_SHARE and float(some_luma.mean()) >= _LEAST_LIGHT
         return cls(luma, u, v, cast, share, is_known)
 
@@ -77,20 +81,25 @@ def colour_shares(chroma: Chroma, columns: slice, rows: slice, mask: NDArray[np.
     return (counts / word.size).astype(np.float32)
 
 
-def colour_words(luma: Plane, u: Plane, v: Plane, cast_uv: tuple[int, int] = (0, 0)) -> NDArray[np.uint8]:
-    """Place in ``COLOURS`` of every pixel; the three planes (…) have one shape, BT.601 limited range."""
-    column = np.clip(u.astype(np.int16) - cast_uv[0], 0, 255) // _CHROMA_STEP
-    row = np.clip(v.astype(np.int16) - cast_uv[1], 0, 255) // _CHROMA_STEP
+def colour_words(luma: Plane, u: Plane, v: Plane, cast_uv: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.uint8]:
+    """Place in ``COLOURS`` of every pixel; the three planes (…) have one shape, BT.601 limited range.
+
+    ``cast_uv`` is taken off in proportion to the luma: a light colours what is bright more than what is dark.
+    """
+    share = (luma.astype(np.float32) - _BLACK) * np.float32(1.0 / (_WHITE - _BLACK))
+    column = (u - np.float32(cast_uv[0]) * share).clip(0.0, 255.0).astype(np.intp) // _CHROMA_STEP
+    row = (v - np.float32(cast_uv[1]) * share).clip(0.0, 255.0).astype(np.intp) // _CHROMA_STEP
     return _table()[luma // _LUMA_STEP, column, row]
 
 
-def _cast(u: NDArray[np.int16], v: NDArray[np.int16]) -> tuple[int, int]:
-    """Median chroma of what is nearly grey, and so shows the colour of the light."""
+def _cast(luma: NDArray[np.uint8], u: NDArray[np.int16], v: NDArray[np.int16]) -> tuple[float, float]:
+    """Chroma that white shows, by the median of what is nearly grey."""
     is_grey = (np.abs(u) <= _NEARLY_GREY) & (np.abs(v) <= _NEARLY_GREY)
-    if np.count_nonzero(is_grey) < 64:
-        return (0, 0)
-    cast_u, cast_v = (float(np.median(plane[is_grey])) for plane in (u, v))
-    return int(np.clip(cast_u, -_MOST_CAST, _MOST_CAST)), int(np.clip(cast_v, -_MOST_CAST, _MOST_CAST))
+    if np.count_nonzero(is_grey) < _LEAST_GREY_PIXELS:
+        return (0.0, 0.0)
+    scale = (_WHITE - _BLACK) / (luma[is_grey].astype(np.float32) - _BLACK)
+    cast_u, cast_v = (float(np.median(plane[is_grey] * scale)) for plane in (u, v))
+    return float(np.clip(cast_u, -_MOST_CAST, _MOST_CAST)), float(np.clip(cast_v, -_MOST_CAST, _MOST_CAST))
 
 
 @lru_cache(maxsize=1)
@@ -114,9 +123,9 @@ def _words_of_lab(lab: NDArray[np.float32]) -> NDArray[np.uint8]:
     chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360.0
     is_reddish = (hue < 45) | (hue >= 345)
     regions = [
-        ("black", (light < 18) | ((chroma < 9) & (light < 27))),
-        ("white", (light > 78) & (chroma < 11)),
-        ("grey", chroma < np.where((hue > 195) & (hue < 315), 8.0, 10.0)),
+        ("black", (light < 16) | ((chroma < 7) & (light < 30))),
+        ("white", (light > 76) & (chroma < 11)),
+        ("grey", chroma < np.where(light < 70, 7.0, 9.0)),
         ("pink", is_reddish & (light > 60) | (hue >= 338) & (light > 50)),
         ("brown", is_reddish & (chroma < 32) & (hue < 45) & (hue > 20)),
         ("red", is_reddish),
