@@ -20,6 +20,7 @@ __all__ = [
     "DetectorSettings",
     "LedgerSettings",
     "RedisSettings",
+    "SearchSettings",
     "Secret",
     "SiteSettings",
     "TelemetrySettings",
@@ -80,6 +81,14 @@ class LedgerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """How much is kept for searching: ``keep_days`` of each camera, ``max_descriptions`` of all."""
+
+    keep_days: int
+    max_descriptions: int
+
+
+@dataclass(frozen=True, slots=True)
 class DetectorSettings:
     """Which detector runs and how.
 
@@ -134,13 +143,18 @@ class CameraSettings:
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """A whole site. ``config_hash`` names the effective configuration: 16 hex digits, no secret goes into it."""
+    """A whole site. ``config_hash`` names the effective configuration: 16 hex digits, no secret goes into it.
+
+    ``text_encoder``: a folder or a hub id, ``none`` for no encoder, None for the one that is installed.
+    """
 
     path: Path
     data_dir: Path
     redis: RedisSettings
     telemetry: TelemetrySettings
     ledger: LedgerSettings
+    search: SearchSettings
+    text_encoder: str | None
     detector: DetectorSettings
     cameras: tuple[CameraSettings, ...]
     config_hash: str
@@ -149,6 +163,16 @@ class SiteSettings:
     def ledger_dir(self) -> Path:
         """The folder in which the ledger lies."""
         return self.data_dir / "ledger"
+
+    @property
+    def descriptions_file(self) -> Path:
+        """Where descriptions are kept for searching."""
+        return self.data_dir / "descriptions.sqlite"
+
+    @property
+    def alerts_file(self) -> Path:
+        """Where the history of alerts is kept."""
+        return self.data_dir / "alerts.sqlite"
 
     def camera(self, name: str) -> CameraSettings:
         """The camera called ``name``. Raises KeyError when there is none."""

@@ -21,6 +21,7 @@ __all__ = [
     "DetectorModel",
     "LedgerModel",
     "RedisModel",
+    "SearchModel",
     "SiteModel",
     "TelemetryModel",
 ]
@@ -100,6 +101,15 @@ class LedgerModel(Part):
     """How much room all cameras together may take on this machine; the oldest goes first."""
 
 
+class SearchModel(Part):
+    """What descriptions are kept for `vedette search`, and for how long."""
+
+    keep_days: Annotated[int, Field(ge=1, le=3660)] = 30
+    """How many days of each camera are kept."""
+    max_descriptions: Annotated[int, Field(ge=1024, le=10_000_000)] = 200_000
+    """How many moments of all cameras together are kept (about 1.2 kB each); the oldest go first."""
+
+
 class CameraKnobs(Part):
     """What can be set for one camera, or under `defaults` for all; a camera's own word wins."""
 
@@ -163,5 +173,8 @@ class SiteModel(Part):
     redis: RedisModel = RedisModel()
     telemetry: TelemetryModel = TelemetryModel()
     ledger: LedgerModel = LedgerModel()
+    search: SearchModel = SearchModel()
+    text_encoder: str | None = None
+    """What turns words into vectors: a folder, a hub id (owner/name) or none; the installed package if absent."""
     data_dir: str | None = None
     """Where Vedette keeps its state; $XDG_STATE_HOME/vedette or ~/.local/state/vedette if absent."""

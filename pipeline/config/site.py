@@ -32,6 +32,7 @@ from pipeline.settings import (
     DetectorSettings,
     LedgerSettings,
     RedisSettings,
+    SearchSettings,
     Secret,
     SiteSettings,
     TelemetrySettings,
@@ -142,6 +143,8 @@ def _build(model: SiteModel, document: Document, env: Mapping[str, str], faults:
         redis=redis,
         telemetry=TelemetrySettings(model.telemetry.host, model.telemetry.port),
         ledger=LedgerSettings(model.ledger.keep_days, model.ledger.max_bytes),
+        search=SearchSettings(model.search.keep_days, model.search.max_descriptions),
+        text_encoder=_text_encoder(model.text_encoder, document.folder),
         detector=detector,
         cameras=cameras,
         config_hash=_hash(detector, cameras),
@@ -181,6 +184,14 @@ def _detector(model: DetectorModel, folder: Path) -> DetectorSettings:
         threads=model.threads,
         has_looks=model.looks,
     )
+
+
+def _text_encoder(written: str | None, folder: Path) -> str | None:
+    """A folder as a path counted from ``folder``; a hub id and ``none`` as they are."""
+    if written is None or written == "none":
+        return written
+    path = folder / Path(written).expanduser()
+    return str(path) if path.is_dir() else written
 
 
 def _labels_of(weights: str | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from pipeline.config.models import (
     DetectorModel,
     LedgerModel,
     RedisModel,
+    SearchModel,
     SiteModel,
     TelemetryModel,
 )
@@ -74,6 +75,7 @@ def test_the_example_shows_every_knob() -> None:
         RedisModel,
         TelemetryModel,
         LedgerModel,
+        SearchModel,
         PolicyModel,
         *RuleModels,
     ]
@@ -88,6 +90,7 @@ def test_the_example_shows_every_knob() -> None:
         ("telemetry", TelemetryModel),
         ("redis", RedisModel),
         ("ledger", LedgerModel),
+        ("search", SearchModel),
         ("defaults", CameraKnobs),
     ],
 )
