@@ -1,8 +1,10 @@
-"""The alert role: folds each camera's findings into alerts, and remembers how far it got.
+"""The alert role: folds each camera's findings and descriptions into alerts, and remembers how far it got.
 
-In: ``vedette:{cam}:detections``. Out: ``vedette:alerts``. The fold's state and its position in the input are saved as
-one value, so a successor continues exactly there; findings folded again after a kill produce the same alert revisions,
-which the bus lets through once. Next file: ``pipeline/alert/stage.py``.
+In: ``vedette:{cam}:detections`` and ``vedette:{cam}:descriptions``. Out: ``vedette:alerts``, and requests to describe.
+The fold's state and its positions in both inputs are saved as one value, so a successor continues exactly there;
+findings folded again after a kill produce the same alert revisions, which the bus lets through once. Where among the
+findings a description was heard is decided by when it came, so that is saved before anything that follows from it is
+told. Nothing waits for a description. Next file: ``pipeline/alert/stage.py``.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from pipeline.alert.message import from_json, to_json
 from pipeline.alert.stage import AlertStage
-from pipeline.bus.topics import DETECTIONS
+from pipeline.bus.topics import DESCRIPTIONS, DETECTIONS
 from pipeline.coverage import Coverage
-from pipeline.errors import BusError
-from pipeline.protocols import Bus, Json
+from pipeline.descriptions import DescribeRequest, SceneDescription
+from pipeline.errors import BusError, MessageError
+from pipeline.protocols import Bus, Entry, Json
 from pipeline.telemetry import Telemetry
 from pipeline.types import Alert, Finding
 from workers.claims import Claims
@@ -30,32 +34,49 @@ __all__ = ["Fold", "coverage_of", "has_ended", "work"]
 
 ROLE = "alert"
 COVERAGE = "coverage"
-STATE_VERSION = 1
+STATE_VERSION = 2
 READ_ENTRIES = 64
 BLOCK_S = 0.5
 SAVE_EVERY_S = 2.0
 SAVE_COVERAGE_EVERY_S = 10.0
+MAX_UNASKED = 16
+"""Requests of one camera that wait for a bus that does not take them."""
 
 
 @dataclass(slots=True)
 class Fold:
-    """One camera's alert stage with its place in the stream of findings, and the alerts still to be published.
+    """One camera's alert stage with its places in its inputs, and what is still to be published and asked.
 
     ``coverage`` records what the camera really saw; it is saved beside the fold, less often, because it is long.
     """
 
     stage: AlertStage
     outbox: deque[Alert] = field(default_factory=deque)
+    unasked: deque[DescribeRequest] = field(default_factory=deque)
     coverage: Coverage = field(default_factory=Coverage)
     coverage_saved_at_s: float = 0.0
     position: str = "0"
     saved_position: str = "0"
+    words_position: str = "0"
+    saved_words_position: str = "0"
     saved_at_s: float = 0.0
     has_ended: bool = False
 
+    @property
+    def has_moved(self) -> bool:
+        """Whether it has taken in anything since it was saved."""
+        return (self.position, self.words_position) != (self.saved_position, self.saved_words_position)
+
     def to_bytes(self) -> bytes:
-        """The saved form: version, position, whether the recording ended, and the stage's state."""
-        value = {"v": STATE_VERSION, "position": self.position, "ended": self.has_ended, "stage": self.stage.state()}
+        """The saved form: version, positions, whether the recording ended, what is untold, and the stage's state."""
+        value = {
+            "v": STATE_VERSION,
+            "position": self.position,
+            "words_position": self.words_position,
+            "ended": self.has_ended,
+            "outbox": [to_json(alert) for alert in self.outbox],
+            "stage": self.stage.state(),
+        }
         return json.dumps(value, separators=(",", ":")).encode()
 
     def restore(self, saved: bytes) -> None:
@@ -63,6 +84,11 @@ class Fold:
         value = _opened(saved)
         self.stage.restore(value["stage"])
         self.position = self.saved_position = str(value["position"])
+        self.words_position = self.saved_words_position = str(value["words_position"])
+        try:
+            self.outbox = deque(from_json(text) for text in value["outbox"])
+        except MessageError as error:
+            raise ValueError(f"saved alert state: {error}") from error
         self.has_ended = bool(value["ended"])
 
 
@@ -102,10 +128,13 @@ def work(
     liveness: Liveness,
     stop: threading.Event,
     scribe: Scribe,
+    *,
+    is_asking: bool = True,
 ) -> None:
     """Fold the findings of every claimed camera until told to stop, then save and release.
 
-    ``scribe`` is told of everything before the place up to which it was folded is saved.
+    ``scribe`` is told of everything before the place up to which it was folded is saved. ``is_asking`` False asks
+    nobody to describe anything.
     """
     folds: dict[str, Fold] = {}
     while not stop.is_set():
@@ -121,7 +150,7 @@ def work(
                     scribe.open(camera)
                     folds[camera] = _resume(bus, camera, new_stage, telemetry)
             if folds:
-                _round(bus, folds, claims, telemetry, scribe)
+                _round(bus, folds, claims, telemetry, scribe, is_asking=is_asking)
             else:
                 stop.wait(BLOCK_S)
         except BusError as error:
@@ -144,29 +173,75 @@ def _resume(bus: Bus, camera: str, new_stage: Callable[[str], AlertStage], telem
     return fold
 
 
-def _round(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telemetry, scribe: Scribe) -> None:
+def _round(
+    bus: Bus, folds: dict[str, Fold], claims: Claims, telemetry: Telemetry, scribe: Scribe, *, is_asking: bool
+) -> None:
     """One read over all cameras. Safe to cut short: alerts wait in the outbox until the bus has taken them."""
     for fold in folds.values():
         _deliver(bus, fold, telemetry)
     positions = {(camera, DETECTIONS): fold.position for camera, fold in folds.items()}
-    for (camera, _), entries in bus.read(positions, max_entries=READ_ENTRIES, block_s=BLOCK_S).items():
-        fold = folds[camera]
-        for entry in entries:
+    positions |= {(camera, DESCRIPTIONS): fold.words_position for camera, fold in folds.items()}
+    found = bus.read(positions, max_entries=READ_ENTRIES, block_s=BLOCK_S)
+    for camera, fold in folds.items():
+        for entry in found.get((camera, DETECTIONS), ()):
             fold.position = entry.id
             if isinstance(entry.message, Finding):
-                alerts = fold.stage.step(entry.message)
-                scribe.folded(entry.message, fold.stage.tracked, alerts)
-                fold.outbox.extend(alerts)
-                fold.coverage.add(entry.message.ref.at_s, entry.message.note.conditions)
-                fold.has_ended = entry.message.note.ended
-                telemetry.folded(entry.message)
-                telemetry.tracking(camera, fold.stage.track_count)
+                _fold(fold, entry.message, telemetry, scribe, is_asking=is_asking)
                 _deliver(bus, fold, telemetry)
+        _ask(bus, fold, telemetry)
+    for camera in [camera for camera, topic in found if topic is DESCRIPTIONS]:
+        for entry in found[camera, DESCRIPTIONS]:
+            if not _hear(bus, camera, folds[camera], entry, claims, telemetry, scribe):
+                del folds[camera]  # somebody else folds it now, and hears this in another place
+                break
     for camera, fold in folds.items():
         is_due = time.monotonic() - fold.saved_at_s >= SAVE_EVERY_S or fold.has_ended
-        if is_due and fold.position != fold.saved_position:
+        if is_due and fold.has_moved:
             _save(bus, camera, fold, claims, scribe)
             telemetry.queued(camera, DETECTIONS.name, bus.depth(camera, DETECTIONS))
+
+
+def _fold(fold: Fold, finding: Finding, telemetry: Telemetry, scribe: Scribe, *, is_asking: bool) -> None:
+    alerts = fold.stage.step(finding)
+    scribe.folded(finding, fold.stage.tracked, alerts)
+    fold.outbox.extend(alerts)
+    if is_asking:
+        fold.unasked.extend(fold.stage.requests)
+    fold.coverage.add(finding.ref.at_s, finding.note.conditions)
+    fold.has_ended = finding.note.ended
+    telemetry.folded(finding)
+    telemetry.tracking(finding.ref.key.camera, fold.stage.track_count)
+
+
+def _hear(
+    bus: Bus, camera: str, fold: Fold, entry: Entry, claims: Claims, telemetry: Telemetry, scribe: Scribe
+) -> bool:
+    """Take in a description, save where, then tell what came of it; False when the camera is somebody else's now."""
+    fold.words_position = entry.id
+    if not isinstance(entry.message, SceneDescription):
+        return True
+    alerts = fold.stage.describe(entry.message)
+    scribe.described(entry.message, alerts)
+    fold.outbox.extend(alerts)
+    if not _save(bus, camera, fold, claims, scribe):
+        return False
+    _deliver(bus, fold, telemetry)
+    return True
+
+
+def _ask(bus: Bus, fold: Fold, telemetry: Telemetry) -> None:
+    """Put requests on the queue. A bus that does not take them keeps no alert waiting: they wait, then are dropped."""
+    while fold.unasked:
+        request = fold.unasked[0]
+        try:
+            bus.request(request)
+        except BusError:
+            while len(fold.unasked) > MAX_UNASKED:
+                telemetry.count("describe_dropped", fold.unasked.popleft().ref.key.camera, "bus_away")
+            return
+        except MessageError:
+            telemetry.count("describe_dropped", request.ref.key.camera, "unwritable")
+        fold.unasked.popleft()
 
 
 def _deliver(bus: Bus, fold: Fold, telemetry: Telemetry) -> None:
@@ -176,14 +251,22 @@ def _deliver(bus: Bus, fold: Fold, telemetry: Telemetry) -> None:
         fold.outbox.popleft()
 
 
-def _save(bus: Bus, camera: str, fold: Fold, claims: Claims, scribe: Scribe) -> None:
+def _save(bus: Bus, camera: str, fold: Fold, claims: Claims, scribe: Scribe) -> bool:
+    """Save the fold and forget the inputs it has taken in; False when it is somebody else's now."""
     scribe.flush(camera)
     if not bus.save_state(camera, ROLE, fold.to_bytes(), lease=claims.lease(camera)):
-        return  # taken over; the next renewal says so
-    bus.trim(camera, DETECTIONS, fold.position)
-    fold.saved_position, fold.saved_at_s = fold.position, time.monotonic()
+        return False  # taken over; the next renewal says so
+    for topic, position, saved in (
+        (DETECTIONS, fold.position, fold.saved_position),
+        (DESCRIPTIONS, fold.words_position, fold.saved_words_position),
+    ):
+        if position != saved:
+            bus.trim(camera, topic, position)
+    fold.saved_position, fold.saved_words_position = fold.position, fold.words_position
+    fold.saved_at_s = time.monotonic()
     if fold.has_ended or time.monotonic() - fold.coverage_saved_at_s >= SAVE_COVERAGE_EVERY_S:
         _save_coverage(bus, camera, fold, claims)
+    return True
 
 
 def _save_coverage(bus: Bus, camera: str, fold: Fold, claims: Claims) -> None:
@@ -197,7 +280,7 @@ def _leave(bus: Bus, folds: Mapping[str, Fold], claims: Claims, telemetry: Telem
     try:
         for camera, fold in folds.items():
             _deliver(bus, fold, telemetry)
-            if fold.position != fold.saved_position:
+            if fold.has_moved:
                 _save(bus, camera, fold, claims, scribe)
             _save_coverage(bus, camera, fold, claims)
         claims.release()
