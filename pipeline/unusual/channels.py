@@ -1,0 +1,108 @@
+"""The cues a track is judged by: which numbers each one looks at, and how a normal one is told from another.
+
+In: sample rows and the camera's :class:`~pipeline.unusual.ground.Ground`. Out: per cue a vector per row, in body
+heights, body heights per second, or logarithms, NaN where unknown. Next file: ``pipeline/unusual/normality.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.unusual.ground import Ground
+from pipeline.unusual.samples import COLUMNS, FLOW_BINS, column
+
+__all__ = ["CUES", "KIND_CUE", "SCENE_CUES", "TEXT_CUE", "TRACK_CUES", "Cue", "vectors_of"]
+
+Floats = NDArray[np.float64]
+Method = Literal["upper", "nearest", "mixture"]
+_WAY_PER_HEIGHT = 0.5  # being two heights away from where others walk weighs as much as one height per second more
+_FIRST_BIN = COLUMNS.index("flow_0_share")
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One attribute of a track. ``upper``: large values are unusual; ``nearest``: far from every normal sample is;
+    ``mixture``: where normal samples are sparse. ``is_scaled``: each number is divided by its normal spread first.
+    """
+
+    name: str
+    method: Method
+    of: Callable[[NDArray[Any], Ground], Floats]
+    is_scaled: bool = False
+
+
+def _height(rows: NDArray[Any], ground: Ground) -> Floats:
+    return ground.height(column(rows, "foot_y"))
+
+
+def _speed(rows: NDArray[Any], ground: Ground) -> Floats:
+    pace = np.hypot(column(rows, "velocity_x"), column(rows, "velocity_y"))
+    return (pace / _height(rows, ground))[:, None]
+
+
+def _motion(rows: NDArray[Any], ground: Ground) -> Floats:
+    flow = column(rows, "flow") / _height(rows, ground)
+    spread = column(rows, "flow_spread") / _height(rows, ground)
+    bins = np.asarray(rows[:, _FIRST_BIN : _FIRST_BIN + FLOW_BINS], np.float64) * flow[:, None]
+    return np.column_stack([flow, spread, bins])
+
+
+def _way(rows: NDArray[Any], ground: Ground) -> Floats:
+    height = _height(rows, ground)
+    place = _place(rows, ground) * _WAY_PER_HEIGHT
+    velocity = np.column_stack([column(rows, "velocity_x"), column(rows, "velocity_y")]) / height[:, None]
+    return np.column_stack([place, velocity])
+
+
+def _place(rows: NDArray[Any], ground: Ground) -> Floats:
+    return np.column_stack([column(rows, "foot_x"), column(rows, "foot_y")]) / _height(rows, ground)[:, None]
+
+
+def _shape(rows: NDArray[Any], ground: Ground) -> Floats:
+    height, width = column(rows, "height"), column(rows, "width")
+    return np.log(np.column_stack([height / width, height / _height(rows, ground)]))
+
+
+def _change(rows: NDArray[Any], _: Ground) -> Floats:
+    return np.hypot(column(rows, "growth_per_s"), column(rows, "widening_per_s"))[:, None]
+
+
+def _posture(rows: NDArray[Any], _: Ground) -> Floats:
+    return (90.0 - column(rows, "body_angle_deg"))[:, None]
+
+
+def _company(rows: NDArray[Any], ground: Ground) -> Floats:
+    height = _height(rows, ground)
+    return np.column_stack([np.log(np.maximum(1e-3, column(rows, "gap") / height)), column(rows, "closing") / height])
+
+
+TRACK_CUES: tuple[Cue, ...] = (
+    Cue("speed", "upper", _speed),
+    Cue("motion", "nearest", _motion, is_scaled=True),
+    Cue("way", "nearest", _way),
+    Cue("place", "nearest", _place),
+    Cue("shape", "mixture", _shape),
+    Cue("change", "upper", _change),
+    Cue("posture", "upper", _posture),
+    Cue("company", "mixture", _company),
+)
+"""Cues computed from sample rows; ``appearance`` and ``class`` have data of their own."""
+
+APPEARANCE_CUE = "appearance"
+KIND_CUE = "class"
+TEXT_CUE = "text"
+SCENE_CUES: tuple[str, ...] = ("outside", "flow", "light", "crowd")
+"""Cues of the whole frame, in the order of :data:`~pipeline.unusual.samples.SCENE_COLUMNS`; all of them upper."""
+
+CUES: tuple[str, ...] = (*(cue.name for cue in TRACK_CUES), APPEARANCE_CUE, KIND_CUE)
+"""Every cue of a track, in the order of the columns of a score."""
+
+
+def vectors_of(cue: Cue, rows: NDArray[Any], ground: Ground) -> Floats:
+    """The vectors (n, d) that ``cue`` looks at in ``rows`` (n, columns)."""
+    return cue.of(rows, ground)

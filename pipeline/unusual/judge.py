@@ -1,0 +1,309 @@
+"""The judge of unusual behaviour: what is normal is learned from the camera itself, what is far from it is suspected.
+
+In: moments in the order of media time. Out: suspicions of kind ``unusual``, whose evidence is the decomposition of the
+score. Scoring uses one immutable generation of :class:`~pipeline.unusual.normality.Normality`; what is learned waits
+and becomes the next generation at a boundary of media time, so that replays and restarts agree. The judge opens no
+file: ``keep`` is given a generation before :meth:`UnusualJudge.state` names it, ``recall`` brings it back.
+Next file: ``pipeline/unusual/explain.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.labels import group_of
+from pipeline.protocols import Json, Moment, Suspicion
+from pipeline.types import Track
+from pipeline.unusual.channels import CUES, SCENE_CUES, TEXT_CUE
+from pipeline.unusual.explain import Seen, evidence_of, title_of
+from pipeline.unusual.features import FeatureFold, Glimpse
+from pipeline.unusual.fusion import Fusion, SumOfSurprise
+from pipeline.unusual.memory import Memory, Quota
+from pipeline.unusual.normality import Normality, learn
+from pipeline.unusual.samples import SceneSamples, TextSamples, TrackSamples
+from pipeline.unusual.smoothing import Smoother
+from pipeline.unusual.threshold import Threshold, normal_maxima, threshold_of
+
+__all__ = ["KIND", "Judged", "TrackScore", "UnusualJudge", "UnusualSettings"]
+
+KIND = "unusual"
+_STATE_VERSION = 1
+_UNUSABLE = frozenset({"offline", "black", "frozen", "covered", "defocused"})
+_WARM_QUOTA = Quota(per_hour=36_000.0, burst=40.0, track_every_s=0.4)
+_DAILY_QUOTA = Quota(per_hour=600.0, burst=40.0, track_every_s=2.0)
+_WARM_EVERY_S = 60.0
+_EVERY_S = 600.0
+_USUAL_STEP_S = 0.2
+_TEXT_HALF_LIFE_S = 3.0
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class UnusualSettings:
+    """What the owner sets. ``alerts_per_day`` of one camera; ``warm_up_s`` of watching before anything is suspected."""
+
+    camera: str
+    alerts_per_day: float = 1.0
+    warm_up_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alerts_per_day <= 1000:
+            raise ValueError(f"alerts_per_day: expected more than 0, at most 1000, got {self.alerts_per_day}")
+        if not 0 <= self.warm_up_s <= 604_800:
+            raise ValueError(f"warm_up_s: expected 0 to 604800 seconds, got {self.warm_up_s}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackScore:
+    """The score of one track at one moment and what each cue added to it; ``score`` is the sum of ``added``.
+
+    ``surprise`` is each measured cue's ``-log p`` at this very look, before fusion and smoothing.
+    """
+
+    track: Track
+    score: float
+    added: Mapping[str, float]
+    surprise: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How a moment was judged. ``score`` is that of the highest track plus ``scene``; ``level`` the one that alerts.
+
+    ``generation`` 0: nothing was learned yet and every score is 0. ``level`` is infinite while warming up.
+    """
+
+    at_s: float
+    score: float
+    level: float
+    tracks: tuple[TrackScore, ...]
+    scene: Mapping[str, float]
+    scene_surprise: Mapping[str, float]
+    generation: int
+
+
+class UnusualJudge:
+    """A :class:`~pipeline.protocols.Judge` that learns one camera. ``last`` is how the newest moment was judged."""
+
+    def __init__(
+        self,
+        settings: UnusualSettings,
+        *,
+        normality: Normality | None = None,
+        fusion: Fusion | None = None,
+        keep: Callable[[Normality], None] | None = None,
+        recall: Callable[[int], Normality | None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._fusion = fusion or SumOfSurprise()
+        self._keep, self._recall = keep, recall
+        self._kept = 0
+        self._begin(normality or _blank())
+
+    def _begin(self, normality: Normality) -> None:
+        self._adopt(normality)
+        self._features = FeatureFold()
+        self._memory = Memory()
+        self._smoother = Smoother(len(CUES))
+        self._scene_smoother = Smoother(len(SCENE_CUES) + 1)
+        self._boundary_s: float | None = None
+        self._watched_s = 0.0
+        self._at_s: float | None = None
+        self.last: Judged | None = None
+
+    def _adopt(self, normality: Normality) -> None:
+        self.normality = normality
+        self.threshold: Threshold | None = threshold_of(normal_maxima(normality, self._fusion))
+
+    @property
+    def progress(self) -> float:
+        """Share of the warm-up that is done, 0..1."""
+        if self.threshold is None:
+            return 0.0
+        needed_s = self._settings.warm_up_s
+        return 1.0 if needed_s <= 0 else min(1.0, self._watched_s / needed_s)
+
+    @property
+    def level(self) -> float:
+        """The score from which on a moment is suspected; infinite while warming up."""
+        if self.threshold is None or self.progress < 1.0:
+            return math.inf
+        return self.threshold.level(self._settings.alerts_per_day)
+
+    def judge(self, moment: Moment) -> Sequence[Suspicion]:
+        """Every group of tracks, or the scene, that is unusual at this moment; nothing while warming up."""
+        finding = moment.finding
+        is_unusable = bool(_UNUSABLE.intersection(finding.note.conditions))
+        if finding.detections is None or is_unusable or min(finding.ref.source_wh) <= 0:
+            return ()
+        glimpse = self._features.measure(moment)
+        elapsed_s = 0.0 if self._at_s is None else max(0.0, glimpse.at_s - self._at_s - moment.missing_s)
+        self._at_s = glimpse.at_s
+        self._watched_s += min(elapsed_s, 60.0)
+        self._turn(glimpse.at_s)
+        self.last, seen = self._score(glimpse, moment)
+        suspicions = self._suspicions(self.last, glimpse, seen)
+        if suspicions:
+            self._memory.suspect(glimpse.at_s)
+        quota = _WARM_QUOTA if self.progress < 1.0 else _DAILY_QUOTA
+        self._memory.take(glimpse, moment.words, finding.ref.key.session, quota)
+        return suspicions
+
+    def settle(self) -> None:
+        """Learn what waits now and end the warm-up: what was watched so far is all the normal life there is."""
+        self._advance()
+        self._watched_s = max(self._watched_s, self._settings.warm_up_s)
+
+    def _turn(self, at_s: float) -> None:
+        """At a boundary of media time, what waits is learned and scoring goes on with the next generation."""
+        every_s = _WARM_EVERY_S if self.progress < 1.0 else _EVERY_S
+        if self._boundary_s is None or at_s < self._boundary_s - every_s:
+            self._boundary_s = at_s + every_s
+        elif at_s >= self._boundary_s:
+            self._boundary_s = at_s + every_s
+            self._advance()
+
+    def _advance(self) -> None:
+        tracks, scene, texts = self._memory.drain()
+        if len(tracks) or len(scene) or len(texts):
+            old = self.normality
+            self._adopt(
+                learn(old.number + 1, old.tracks.joined(tracks), old.scene.joined(scene), old.texts.joined(texts))
+            )
+
+    def _score(self, glimpse: Glimpse, moment: Moment) -> tuple[Judged, Seen]:
+        label = np.array([track.label for track in glimpse.tracks], dtype="<U24")
+        surprise = self.normality.surprise(label, glimpse.rows, glimpse.appearance)
+        added = self._fusion.contributions(surprise)
+        ids = [track.id for track in glimpse.tracks]
+        smooth = self._smoother.smooth(ids, glimpse.at_s, _USUAL_STEP_S, added)
+        tracks = tuple(
+            TrackScore(track, float(row.sum()), _named(CUES, row), _named(CUES, now))
+            for track, row, now in zip(glimpse.tracks, smooth, surprise, strict=True)
+        )
+        names = (*SCENE_CUES, TEXT_CUE)
+        text_surprise, nearest, age_s, weight = self._text(moment)
+        scene_surprise = np.append(self.normality.scene_surprise(glimpse.scene), text_surprise)
+        scene_added = self._fusion.contributions(scene_surprise[None])
+        scene_added[0, -1] *= weight
+        scene = self._scene_smoother.smooth([0], glimpse.at_s, _USUAL_STEP_S, scene_added)[0]
+        top = max((one.score for one in tracks), default=0.0)
+        judged = Judged(
+            glimpse.at_s,
+            top + float(scene.sum()),
+            self.level,
+            tracks,
+            _named(names, scene),
+            _named(names, scene_surprise),
+            self.normality.number,
+        )
+        text = "" if moment.words is None else moment.words.text
+        return judged, Seen(None, None, glimpse.scene, text, nearest, age_s, weight)
+
+    def _text(self, moment: Moment) -> tuple[float, str, float, float]:
+        """``-log p`` of the newest words, the nearest normal sentence, and the words' age with the weight it leaves."""
+        words = moment.words
+        if words is None or words.embedding is None:
+            return math.nan, "", 0.0, 0.0
+        age_s = max(0.0, moment.finding.ref.at_s - words.ref.at_s)
+        surprise, nearest = self.normality.text_surprise(words.embedding)
+        return surprise, nearest, age_s, 0.5 ** (age_s / _TEXT_HALF_LIFE_S)
+
+    def _suspicions(self, judged: Judged, glimpse: Glimpse, seen: Seen) -> list[Suspicion]:
+        scene_score = sum(judged.scene.values())
+        groups: dict[str, list[int]] = {}
+        for i, one in enumerate(judged.tracks):
+            if one.score + scene_score >= judged.level:
+                groups.setdefault(group_of(one.track.label), []).append(i)
+        if not groups and scene_score >= judged.level:
+            return [self._suspicion("scene", judged, None, (), seen)]
+        found = []
+        for group, members in sorted(groups.items()):
+            top = max(members, key=lambda i: judged.tracks[i].score)
+            tracks = (judged.tracks[top].track, *(judged.tracks[i].track for i in members if i != top))
+            what = Seen(
+                judged.tracks[top].track,
+                glimpse.rows[top],
+                seen.scene,
+                seen.text,
+                seen.nearest_text,
+                seen.text_age_s,
+                seen.text_weight,
+            )
+            found.append(self._suspicion(group, judged, judged.tracks[top], tracks, what))
+        return found
+
+    def _suspicion(
+        self, group: str, judged: Judged, top: TrackScore | None, tracks: tuple[Track, ...], seen: Seen
+    ) -> Suspicion:
+        added = {**judged.scene, **(top.added if top else {})}
+        surprise = {**judged.scene_surprise, **(top.surprise if top else {})}
+        score = sum(added.values())
+        title = title_of(added, seen)
+        return Suspicion(
+            kind=KIND,
+            key=f"{KIND}:{group}",
+            rule=None,
+            severity="warning",
+            score=score / (score + judged.level),
+            title=title,
+            text=f"{title}.",
+            tracks=tracks,
+            evidence=evidence_of(added, surprise, seen, self.normality),
+        )
+
+    def state(self) -> Json:
+        """Everything needed to go on elsewhere; ``keep`` has been given the generation that it names."""
+        number = self.normality.number
+        if number > self._kept and self._keep is not None:
+            self._keep(self.normality)
+            self._kept = number
+        return {
+            "version": _STATE_VERSION,
+            "generation": number,
+            "boundary_s": self._boundary_s,
+            "watched_s": self._watched_s,
+            "at_s": self._at_s,
+            "features": self._features.state(),
+            "memory": self._memory.state(),
+            "smoother": self._smoother.state(),
+            "scene_smoother": self._scene_smoother.state(),
+        }
+
+    def restore(self, state: Json) -> None:
+        """Continue from :meth:`state`. Raises ValueError for another version or a damaged state.
+
+        A state from before anything was learned keeps the generation that is there: only the moment is forgotten.
+        """
+        if state.get("version") != _STATE_VERSION:
+            raise ValueError(f"unusual state: expected version {_STATE_VERSION}, got {state.get('version')!r}")
+        number = int(state["generation"])
+        if number not in (0, self.normality.number):
+            recalled = None if self._recall is None else self._recall(number)
+            if recalled is None:
+                self._begin(_blank())
+                return
+            self._adopt(recalled)
+            self._kept = number
+        self._features.restore(state["features"])
+        self._memory.restore(state["memory"])
+        self._smoother.restore(state["smoother"])
+        self._scene_smoother.restore(state["scene_smoother"])
+        self._boundary_s, self._at_s = state["boundary_s"], state["at_s"]
+        self._watched_s = float(state["watched_s"]) if number else self._watched_s
+
+
+def _blank() -> Normality:
+    """Before anything was learned."""
+    return learn(0, TrackSamples.empty(), SceneSamples.of([], []), TextSamples.empty())
+
+
+def _named(names: Sequence[str], values: Floats) -> dict[str, float]:
+    """``values`` by name, those that are unknown left out."""
+    return {name: float(value) for name, value in zip(names, values, strict=True) if not math.isnan(value)}
