@@ -151,7 +151,7 @@ def _sentence(found: dict[str, Any], key: str, max_chars: int) -> str:
     if not isinstance(value, str):
         raise ModelError(f"The model's reply has no text under {key!r}.")
     line = plain(value, max_chars)
-    if not any(sign.isalnum() for sign in line):
+    if not any(sign.isalpha() for sign in line):
         raise ModelError(f"The model's reply says nothing under {key!r}.")
     return line
 
@@ -161,7 +161,7 @@ def _sentences(found: dict[str, Any], key: str, most: int) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise ModelError(f"The model's reply has no list of sentences under {key!r}.")
     lines = (plain(value, MAX_CLAIM_CHARS) for value in values[:most])
-    return tuple(dict.fromkeys(line for line in lines if any(sign.isalnum() for sign in line)))
+    return tuple(dict.fromkeys(line for line in lines if any(sign.isalpha() for sign in line)))
 
 
 def _share(value: object, what: str) -> float:

@@ -1,4 +1,4 @@
-"""Small real checkpoints of the architectures Vedette chooses by itself: random weights, real processors, saved to disk.
+"""Small real checkpoints of the architectures Vedette chooses: random weights, real processors, saved to disk.
 
 The tokenizer is trained here on the words of prompts and replies, and written in the form of Qwen's and of SmolVLM's.
 Nothing is fetched. What such a model says is noise, so these prove loading, batching, constraining and serving, and
@@ -52,7 +52,7 @@ def mend_torchvision() -> None:
     processors use are Python. See field notes; an install whose builds match is left alone.
     """
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError:
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
