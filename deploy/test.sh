@@ -43,6 +43,7 @@ virtual_environment() {
     # Held fast: ultralytics asks for torchvision, the newest of which would bring another torch, and CUDA with it.
     "$VENV/bin/python" -m pip freeze 2>>"$LOG" | grep '^torch==' >"$VENV/constraints.txt"
     pip_install -c "$VENV/constraints.txt" -e '.[dev,models,train]'
+    install_text_encoder
     stamp .tests-installed
 }
 

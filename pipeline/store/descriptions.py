@@ -12,7 +12,7 @@ Any number of processes may add and search at once. Next file: ``workers/search_
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -133,12 +133,22 @@ class DescriptionStore:
 
     def missing_vectors(self) -> int:
         """How many descriptions this store's encoder has not seen, so that a search does not find them."""
-        return sum(len(rows) for _, rows in self._rows_without_vector())
+        return sum(map(len, self._rows_without_vector()))
 
-    def encode_missing(self) -> int:
-        """Encode what was added without this encoder; how many. Raises UsageError without one, ModelError."""
+    def encode_missing(self, on_progress: Callable[[int], None] | None = None) -> int:
+        """Encode what was added without this encoder; how many. ``on_progress`` hears of every few that are done.
+
+        Raises UsageError without an encoder, ModelError when it fails.
+        """
         encoder = self._required_encoder()
-        return sum(self._encode_rows(encoder, rows) for _, rows in self._rows_without_vector())
+        total = 0
+        for rows in self._rows_without_vector():
+            for begin in range(0, len(rows), _ENCODE_AT_ONCE):
+                done = self._encode_rows(encoder, rows[begin : begin + _ENCODE_AT_ONCE])
+                total += done
+                if on_progress is not None:
+                    on_progress(done)
+        return total
 
     def forget_before(self, at_s: float, *, camera: str | None = None) -> int:
         """Delete moments that ended before ``at_s``, of one camera or of all; how many."""
@@ -223,7 +233,7 @@ class DescriptionStore:
         kept = max(1, self._max - BLOCK_ROWS + 1) if self._max >= BLOCK_ROWS else self._max
         delete_oldest(connection, row_count(connection) - kept)
 
-    def _rows_without_vector(self) -> Iterator[tuple[int, list[int]]]:
+    def _rows_without_vector(self) -> Iterator[list[int]]:
         """Block by block, the descriptions that this encoder has not seen."""
         name = "" if self._encoder is None else self._encoder.name
         with self._database.reading() as connection:
@@ -234,23 +244,20 @@ class DescriptionStore:
             if found is not None:
                 state = np.frombuffer(found[1], SPAN)["state"]
                 is_missing = state != EMPTY if found[0] != name else state == WITHOUT_VECTOR
-                yield id, (id * BLOCK_ROWS + np.flatnonzero(is_missing)).tolist()
+                yield (id * BLOCK_ROWS + np.flatnonzero(is_missing)).tolist()
 
     def _encode_rows(self, encoder: TextEncoder, rows: Sequence[int]) -> int:
-        """Give these descriptions of one block their vectors; how many are still there to be given one."""
-        done = 0
-        for begin in range(0, len(rows), _ENCODE_AT_ONCE):
-            some = rows[begin : begin + _ENCODE_AT_ONCE]
-            with self._database.reading() as connection:
-                texts = texts_of(connection, some)
-            vectors = dict(zip(texts, encoder.encode(list(texts.values())), strict=True))
-            with self._database.writing() as connection:
-                for id in texts_of(connection, some):  # what was forgotten meanwhile stays forgotten
-                    block = self._block(connection, id)
-                    block.write_vector(id, vectors[id])
-                    block.write_span(id, state=WITH_VECTOR)
-                    done += 1
-        return done
+        """Give these descriptions their vectors; how many are still there to be given one."""
+        with self._database.reading() as connection:
+            texts = texts_of(connection, rows)
+        vectors = dict(zip(texts, encoder.encode(list(texts.values())), strict=True))
+        with self._database.writing() as connection:
+            still_there = texts_of(connection, rows)  # what was forgotten meanwhile stays forgotten
+            for id in still_there:
+                block = self._block(connection, id)
+                block.write_vector(id, vectors[id])
+                block.write_span(id, state=WITH_VECTOR)
+        return len(still_there)
 
 
 @dataclass(frozen=True, slots=True)

