@@ -25,7 +25,7 @@ from pipeline.descriptions import DescribeRequest, SceneDescription
 from pipeline.errors import BusError, MessageError
 from pipeline.protocols import Bus, Entry, Json
 from pipeline.telemetry import Telemetry
-from pipeline.types import Alert, Finding
+from pipeline.types import Alert, Finding, FrameKey
 from workers.claims import Claims
 from workers.ledger import Scribe
 from workers.runtime import Liveness, bus_patience
@@ -47,7 +47,9 @@ MAX_UNASKED = 16
 class Fold:
     """One camera's alert stage with its places in its inputs, and what is still to be published and asked.
 
-    ``coverage`` records what the camera really saw; it is saved beside the fold, less often, because it is long.
+    ``early`` is the frame that the next description speaks of and the fold has not reached: after a kill, findings are
+    folded again, while the description of what they will lead to is there already. ``coverage`` records what the
+    camera really saw; it is saved beside the fold, less often, because it is long.
     """
 
     stage: AlertStage
@@ -58,9 +60,15 @@ class Fold:
     position: str = "0"
     saved_position: str = "0"
     words_position: str = "0"
+    early: FrameKey | None = None
     saved_words_position: str = "0"
     saved_at_s: float = 0.0
     has_ended: bool = False
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the next description may be heard."""
+        return self.early is None or self.stage.has_reached(self.early)
 
     @property
     def has_moved(self) -> bool:
@@ -180,7 +188,7 @@ def _round(
     for fold in folds.values():
         _deliver(bus, fold, telemetry)
     positions = {(camera, DETECTIONS): fold.position for camera, fold in folds.items()}
-    positions |= {(camera, DESCRIPTIONS): fold.words_position for camera, fold in folds.items()}
+    positions |= {(camera, DESCRIPTIONS): fold.words_position for camera, fold in folds.items() if fold.is_listening}
     found = bus.read(positions, max_entries=READ_ENTRIES, block_s=BLOCK_S)
     for camera, fold in folds.items():
         for entry in found.get((camera, DETECTIONS), ()):
@@ -191,6 +199,8 @@ def _round(
         _ask(bus, fold, telemetry)
     for camera in [camera for camera, topic in found if topic is DESCRIPTIONS]:
         for entry in found[camera, DESCRIPTIONS]:
+            if not _is_due(folds[camera], entry):
+                break
             if not _hear(bus, camera, folds[camera], entry, claims, telemetry, scribe):
                 del folds[camera]  # somebody else folds it now, and hears this in another place
                 break
@@ -211,6 +221,12 @@ def _fold(fold: Fold, finding: Finding, telemetry: Telemetry, scribe: Scribe, *,
     fold.has_ended = finding.note.ended
     telemetry.folded(finding)
     telemetry.tracking(finding.ref.key.camera, fold.stage.track_count)
+
+
+def _is_due(fold: Fold, entry: Entry) -> bool:
+    """Whether the fold has reached what a description speaks of; else it is read again once that is so."""
+    fold.early = entry.message.ref.key if isinstance(entry.message, SceneDescription) else None
+    return fold.is_listening
 
 
 def _hear(

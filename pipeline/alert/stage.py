@@ -21,7 +21,7 @@ from pipeline.alert.settings import AlertSettings
 from pipeline.alert.view import is_blind
 from pipeline.descriptions import DescribeRequest, SceneDescription
 from pipeline.protocols import Json, Judge, Moment, Narrator, Tracker
-from pipeline.types import Alert, Finding, Track
+from pipeline.types import Alert, Finding, FrameKey, Track
 
 __all__ = ["AlertStage", "standard_judges"]
 
@@ -84,6 +84,10 @@ class AlertStage:
     def requests(self) -> tuple[DescribeRequest, ...]:
         """What the newest finding asks to have described, most urgent first."""
         return self._requests
+
+    def has_reached(self, key: FrameKey) -> bool:
+        """Whether the finding of frame ``key``, or a later one, was taken in."""
+        return self._last is not None and (key.session, key.seq) <= self._last
 
     def step(self, finding: Finding) -> list[Alert]:
         """Take in one finding; the alert revisions it causes, oldest incident first.
