@@ -29,6 +29,7 @@ __all__ = [
     "in_alerts",
     "macro_auc",
     "micro_auc",
+    "only_kind",
     "paired_bootstrap",
     "rates_at",
     "rates_of",
@@ -112,6 +113,11 @@ def average_precision(labels: NDArray[np.int8], score: NDArray[np.float64]) -> f
     recall = hits[lasts] / positives
     precision = hits[lasts] / (lasts + 1)
     return float(np.sum(np.diff(np.concatenate([[0.0], recall])) * precision))
+
+
+def only_kind(clips: Sequence[ScoredClip], kind: str) -> list[ScoredClip]:
+    """The same clips with the alerts of one kind."""
+    return [replace(clip, alerts=tuple(a for a in clip.alerts if a.kind == kind)) for clip in clips]
 
 
 @dataclass(frozen=True, slots=True)
