@@ -18,7 +18,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK_ROWS", "BLOCK_TABLE", "EMPTY", "SPAN", "WITHOUT_VECTOR", "WITH_VECTOR", "Block", "pack", "unpack"]
+__all__ = [
+    "BLOCK_ROWS",
+    "BLOCK_TABLE",
+    "EMPTY",
+    "SPAN",
+    "WITHOUT_VECTOR",
+    "WITH_VECTOR",
+    "Block",
+    "pack",
+    "similarities",
+]
 
 BLOCK_ROWS = 1024
 EMPTY, WITHOUT_VECTOR, WITH_VECTOR = 0, 1, 2
@@ -35,11 +45,11 @@ def pack(vector: NDArray[np.float32]) -> bytes:
     return np.rint(np.clip(vector, -1.0, 1.0) * _ONE).astype(_VECTOR).tobytes()
 
 
-def unpack(packed: bytes, dimensions: int, into: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Packed vectors written into ``into`` (N, D), which is returned."""
-    np.copyto(into, np.frombuffer(packed, _VECTOR).reshape(-1, dimensions))
-    into /= _ONE
-    return into
+def similarities(packed: bytes, question: NDArray[np.float32], widened: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Inner products (N,) of packed vectors with a unit vector (D,); ``widened`` (N, D) is room to work in."""
+    np.copyto(widened, np.frombuffer(packed, _VECTOR).reshape(-1, len(question)))
+    products: NDArray[np.float32] = widened @ (question / np.float32(_ONE))
+    return products
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from pipeline.store.blocks import (
     WITH_VECTOR,
     WITHOUT_VECTOR,
     Block,
-    unpack,
+    similarities,
 )
 from pipeline.store.database import Database, Layout
 from pipeline.store.rows import (
@@ -284,16 +284,14 @@ def _compare(
     connection: sqlite3.Connection, encoder: str, question: NDArray[np.float32], wanted: Filter
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Ids and similarities of every description that ``wanted`` leaves; ``question`` is a unit vector (D,)."""
-    dimensions = len(question)
-    widened = np.empty((BLOCK_ROWS, dimensions), np.float32)  # one block at a time stays in the processor's cache
+    widened = np.empty((BLOCK_ROWS, len(question)), np.float32)  # one block at a time stays in the processor's cache
     ids: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     similarity: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     for id, packed in connection.execute("SELECT id, spans FROM blocks WHERE encoder = ? ORDER BY id", (encoder,)):
         chosen = np.flatnonzero(wanted.of(np.frombuffer(packed, SPAN)))
         if len(chosen):
-            vectors = unpack(Block(connection, id).vectors(), dimensions, widened)
             ids.append(id * BLOCK_ROWS + chosen.astype(np.int64))
-            similarity.append((vectors @ question)[chosen])
+            similarity.append(similarities(Block(connection, id).vectors(), question, widened)[chosen])
     return np.concatenate(ids), np.concatenate(similarity)
 
 
