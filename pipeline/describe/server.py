@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from pipeline.describe.breaker import Breaker
+from pipeline.describe.calls import NotAsked
 from pipeline.describe.chat import FORMS, body_of, reply_of
 from pipeline.describe.reply import plain
 from pipeline.describe.settings import ServerSettings
@@ -101,7 +102,7 @@ class ServerModel:
     def _guarded(self, prompt: Prompt) -> Reply:
         pause_s = self._breaker.admit(self._now())
         if pause_s is not None:
-            raise ModelError(f"{self.name} failed repeatedly and is left alone for {pause_s:.0f} s more.")
+            raise NotAsked(f"{self.name} failed repeatedly and is left alone for {pause_s:.0f} s more.")
         try:
             reply = self._persistent(prompt)
         except BaseException:  # whatever it is, the breaker must not wait for this call for ever
