@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.boxes import normalise
+from pipeline.describe.colour import Columns
 from pipeline.describe.ground import Ground, Point
-from pipeline.describe.motion_words import heading_of, speed_of
-from pipeline.describe.places import Stays
+from pipeline.describe.known import Known, Sight
+from pipeline.describe.relations import Mover, Relations
 from pipeline.describe.scenery import BLINDING, scenery
+from pipeline.describe.things import Things, ThingSeen
 from pipeline.describe.trail import Trail
 from pipeline.descriptions import Fact, SceneFacts, SceneObject
 from pipeline.protocols import Json, Moment
@@ -45,8 +47,10 @@ class FactsFold:
         self._ground = Ground()
         self._session: int | None = None
         self._at_s = -math.inf
-        self._trails: dict[int, Trail] = {}
-        self._stays: dict[int, Stays] = {}
+        self._known: dict[int, Known] = {}
+        self._relations = Relations()
+        self._things = Things()
+        self._columns = Columns()
 
     @property
     def ground(self) -> Ground:
@@ -63,69 +67,72 @@ class FactsFold:
         if ref.key.camera != self._camera:
             raise ValueError(f"moment: expected camera {self._camera!r}, got {ref.key.camera!r}")
         if self._session != ref.key.session or ref.at_s < self._at_s:
-            self._trails.clear()
-            self._stays.clear()
+            self._forget()
         self._session, self._at_s = ref.key.session, ref.at_s
         begin_s = ref.at_s - self._window_s
-        conditions = moment.finding.note.conditions
         around = scenery(moment)
-        is_blind = moment.finding.detections is None or bool(BLINDING.intersection(conditions))
-        if is_blind or min(ref.source_wh) <= 0:
+        note = moment.finding.note
+        if moment.finding.detections is None or BLINDING.intersection(note.conditions) or min(ref.source_wh) <= 0:
             return SceneFacts(self._camera, begin_s, ref.at_s, (), around)
         self._look(moment)
-        present = [self._trails[track.id] for track in moment.tracks]
-        facts = [*self._counts(present, ref.key), *around]
-        for trail in present:
-            facts += self._facts_of(trail, ref.source_wh)
-        objects = tuple([_object(trail, ref.source_wh) for trail in present])
+        sights = [self._known[track.id].sight(self._ground, ref.source_wh) for track in moment.tracks]
+        facts = [*self._counts(sights, ref.key), *around]
+        for sight in sights:
+            facts += sight.known.facts(sight, self._ground, self._window_s)
+        facts += self._relations.look([sight.mover for sight in sights], ref.at_s)
+        facts += self._thing_facts(sights, moment)
+        objects = tuple([_object(sight) for sight in sights])
         return SceneFacts(self._camera, begin_s, ref.at_s, objects, tuple(facts))
 
+    def _forget(self) -> None:
+        """Nobody has the id that he had before."""
+        self._known.clear()
+        self._relations.clear()
+        self._things.clear()
+
     def _look(self, moment: Moment) -> None:
-        ref = moment.finding.ref
+        ref, looks = moment.finding.ref, moment.finding.looks
+        if looks is not None and looks.names != self._columns.names:
+            self._columns = Columns.of(looks)
         for track in moment.tracks:
-            trail = self._trails.get(track.id)
-            if trail is None:
-                trail = self._trails[track.id] = Trail(track.id, track.label, 0.0, track.first_at_s, ref.at_s)
-                self._stays[track.id] = Stays()
-            trail.add(track, ref.at_s, ref.key, self._window_s)
-            x, y = trail.foot_xy
+            known = self._known.get(track.id)
+            if known is None:
+                known = Known(Trail(track.id, track.label, 0.0, track.first_at_s, ref.at_s))
+                self._known[track.id] = known
+            known.trail.add(track, ref.at_s, ref.key, self._window_s)
+            x, y = known.trail.foot_xy
             foot_norm = (_within(x / ref.source_wh[0]), _within(y / ref.source_wh[1]))
-            stays = self._stays[track.id]
-            stays.look(foot_norm, self._zones, ref.at_s, trail.first_at_s)
-            stays.forget_before(ref.at_s - self._window_s)
+            known.stays.look(foot_norm, self._zones, ref.at_s, known.trail.first_at_s)
+            known.stays.forget_before(ref.at_s - self._window_s)
             if track.detection is not None:
                 self._ground.learn(track.label, track.xyxy, ref.source_wh)
-        for track_id in [i for i, trail in self._trails.items() if ref.at_s - trail.last_at_s > _KEEP_S]:
-            del self._trails[track_id], self._stays[track_id]
+                if looks is not None:
+                    known.see_pixels(looks, track.detection, self._columns, ref.at_s)
+        for track_id in [i for i, known in self._known.items() if ref.at_s - known.trail.last_at_s > _KEEP_S]:
+            del self._known[track_id]
 
-    def _counts(self, present: Sequence[Trail], key: FrameKey) -> Iterator[Fact]:
-        for label, number in sorted(Counter(trail.label for trail in present).items()):
-            confidence = min(trail.confidence for trail in present if trail.label == label)
+    @staticmethod
+    def _counts(sights: Sequence[Sight], key: FrameKey) -> Iterator[Fact]:
+        trails = [sight.known.trail for sight in sights]
+        for label, number in sorted(Counter(trail.label for trail in trails).items()):
+            confidence = min(trail.confidence for trail in trails if trail.label == label)
             yield Fact("count", label, _share(confidence), amount=float(number), frames=(key,))
 
-    def _facts_of(self, trail: Trail, source_wh: tuple[int, int]) -> Iterator[Fact]:
-        frames = trail.frames()
-        motion = trail.motion(self._ground, source_wh)
-        if motion is not None:
-            speed, confidence = speed_of(trail.label, motion, self._ground.trust)
-            yield Fact("speed", speed, confidence, trail.id, amount=round(motion.speed_m_s, 2), frames=frames)
-            if speed != "still":
-                heading, confidence = heading_of(motion, self._ground.trust)
-                yield Fact("heading", heading, confidence, trail.id, frames=frames)
-        dwell_s = round(trail.last_at_s - trail.first_at_s, 2)
-        yield Fact("dwell", "scene", 1.0, trail.id, amount=dwell_s, frames=frames)
-        yield from self._zone_facts(trail, frames)
-
-    def _zone_facts(self, trail: Trail, frames: tuple[FrameKey, ...]) -> Iterator[Fact]:
-        stays = self._stays[trail.id]
-        for name, stay in stays.now.items():
-            is_new = stay.has_entered and trail.last_at_s - stay.since_s <= self._window_s
-            confidence = 1.0 if stay.last_at_s >= trail.last_at_s else 0.5
-            yield Fact("zone", "entering" if is_new else "inside", confidence, trail.id, name, frames=frames)
-            dwell_s = round(stay.last_at_s - stay.since_s, 2)
-            yield Fact("dwell", "zone", confidence, trail.id, name, dwell_s, frames)
-        for name in stays.left_at_s:
-            yield Fact("zone", "leaving", 1.0, trail.id, name, frames=frames)
+    def _thing_facts(self, sights: Sequence[Sight], moment: Moment) -> Iterator[Fact]:
+        looks, key, source_wh = moment.finding.looks, moment.finding.ref.key, moment.finding.ref.source_wh
+        seen = [
+            ThingSeen(sight.mover, sight.known.trail.label, sight.known.trail.xyxy)
+            for sight in sights
+            if sight.mover.kind == "bag"
+        ]
+        people = [(sight.mover, sight.known.trail.xyxy) for sight in sights if sight.mover.kind == "person"]
+        if looks is not None and len(looks.still_xyxy):
+            tracked = [sight.known.trail.xyxy for sight in sights]
+            at_rest = [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in looks.still_xyxy]
+            for thing_id, box in self._things.untracked(at_rest, tracked):
+                at_m = self._ground.place(((box[0] + box[2]) / 2, box[3]), source_wh)
+                seen.append(ThingSeen(Mover(thing_id, "thing", at_m, None, 0.5, (key,)), "object", box))
+        return self._things.look(seen, people, self._at_s, key)
 
     def state(self) -> Json:
         """The whole fold as JSON; a fold that restores it goes on as if it had never stopped."""
@@ -134,8 +141,9 @@ class FactsFold:
             "session": self._session,
             "at_s": None if math.isinf(self._at_s) else self._at_s,
             "ground": self._ground.state(),
-            "trails": [trail.state() for trail in self._trails.values()],
-            "stays": [self._stays[i].state() for i in self._trails],
+            "known": [known.state() for known in self._known.values()],
+            "relations": self._relations.state(),
+            "things": self._things.state(),
         }
 
     def restore(self, state: Json) -> None:
@@ -143,18 +151,21 @@ class FactsFold:
         if state.get("version") != _STATE_VERSION:
             raise ValueError(f"facts state: expected version {_STATE_VERSION}, got {state.get('version')!r}")
         try:
-            trails = {int(one["id"]): Trail.from_state(one, self._camera) for one in state["trails"]}
-            stays = dict(zip(trails, map(Stays.from_state, state["stays"]), strict=True))
+            known = [Known.from_state(one, self._camera) for one in state["known"]]
             session = None if state["session"] is None else int(state["session"])
             at_s = -math.inf if state["at_s"] is None else float(state["at_s"])
             self._ground.restore(state["ground"])
+            self._relations.restore(state["relations"])
+            self._things.restore(state["things"])
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"facts state is damaged: {error}") from error
-        self._trails, self._stays, self._session, self._at_s = trails, stays, session, at_s
+        self._known = {one.trail.id: one for one in known}
+        self._session, self._at_s = session, at_s
 
 
-def _object(trail: Trail, source_wh: tuple[int, int]) -> SceneObject:
-    return SceneObject(trail.id, trail.label, _share(trail.confidence), normalise(trail.xyxy, source_wh))
+def _object(sight: Sight) -> SceneObject:
+    trail = sight.known.trail
+    return SceneObject(trail.id, trail.label, _share(trail.confidence), normalise(trail.xyxy, sight.source_wh))
 
 
 def _share(value: float) -> float:

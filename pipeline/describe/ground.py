@@ -31,7 +31,7 @@ USUAL_HEIGHT_M: Mapping[str, float] = MappingProxyType(
 _FOCAL_WIDTHS = 0.65  # focal length in picture widths: a view of 75 degrees, which most fixed cameras come near
 _USUAL_TILT_DEG, _TILT_SPREAD_DEG = 18.0, 14.0
 _USUAL_CAMERA_M = 4.0
-_TILTS_DEG: NDArray[np.float64] = np.arange(2.0, 61.0, 2.0)
+_TILTS_DEG: NDArray[np.float64] = np.arange(2.0, 61.0, 1.0)
 _BANDS, _PER_BAND = 16, 6
 _MAX_SLOPE_SIN = 0.02  # rays flatter than this meet the ground too far away to measure
 _BORDER_NORM = 0.01
@@ -105,17 +105,18 @@ class Ground:
         self._camera_m = float(np.clip(np.exp(middle[best, 0]), 1.0, 30.0))
         self._spread = float(spread[best])
 
-    def place(self, foot_xy: Point, source_wh: tuple[int, int]) -> Point:
-        """Metres (to the right of the camera, away from it) of a point on the ground, given in source pixels."""
+    def place(self, seen_xy: Point, source_wh: tuple[int, int], above_m: float = 0.0) -> Point:
+        """Metres (to the right of the camera, away from it) of the ground below a point seen at ``seen_xy`` pixels.
+
+        The point is ``above_m`` metres above the ground: 0 for feet, a person's height for the crown of the head.
+        """
         width, height = source_wh
         focal = _FOCAL_WIDTHS * width
-        across, below = (foot_xy[0] - width / 2) / focal, (foot_xy[1] - height / 2) / focal
+        across, below = (seen_xy[0] - width / 2) / focal, (seen_xy[1] - height / 2) / focal
         tilt = math.radians(self._tilt_deg)
         down = max(_MAX_SLOPE_SIN, math.sin(tilt) + below * math.cos(tilt))
-        return (
-            self._camera_m * across / down,
-            self._camera_m * (math.cos(tilt) - below * math.sin(tilt)) / down,
-        )
+        drop_m = self._camera_m - above_m
+        return (drop_m * across / down, drop_m * (math.cos(tilt) - below * math.sin(tilt)) / down)
 
     def height_px(self, foot_xy: Point, height_m: float, source_wh: tuple[int, int]) -> float:
         """How many pixels high a thing of ``height_m`` that stands at ``foot_xy`` appears; at least 1."""

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pipeline.describe.kinds import kind_of
 from pipeline.describe.scenery import BLINDING
 from pipeline.descriptions import Fact, FactKind, SceneFacts, SceneObject
-from pipeline.labels import group_of
 
 __all__ = ["Deed", "Relation", "Statements", "Thing", "statements_of"]
 
@@ -85,7 +85,7 @@ def statements_of(facts: SceneFacts) -> Statements:
     ranked = sorted(facts.objects, key=lambda one: (-_interest(said, one), one.id))
     deeds = [_deed(said, one) for one in ranked]
     return Statements(
-        tuple(sorted(counts.items(), key=lambda item: (group_of(item[0]) != "person", -item[1], item[0]))),
+        tuple(sorted(counts.items(), key=lambda item: (kind_of(item[0]) != "person", -item[1], item[0]))),
         _grouped([deed for deed in deeds if _is_telling(deed)])[:_MAX_DEEDS],
         tuple(_relations(facts, said)),
         tuple(_things(facts, said)),
@@ -119,7 +119,7 @@ class _BySubject:
 
 def _interest(said: _BySubject, one: SceneObject) -> float:
     """How much a guard would want to hear of ``one``; its class, then what it does."""
-    score = {"person": 4.0, "vehicle": 2.0, "animal": 1.5}.get(group_of(one.label), 1.0)
+    score = {"person": 4.0, "vehicle": 2.0, "animal": 1.5}.get(kind_of(one.label), 1.0)
     score += {"lying": 8.0, "bent": 2.0}.get(said.word("posture", one.id) or "", 0.0)
     speed = said.word("speed", one.id)
     score += {"running": 4.0, "fast": 3.0, "walking": 1.0, "moving": 2.0, "slow": 0.5}.get(speed or "", 0.0)
@@ -154,7 +154,7 @@ def _size(said: _BySubject, one: SceneObject) -> str | None:
 
 def _is_telling(deed: Deed) -> bool:
     """Whether there is more to say than that it is there; vehicles and things that just stand are not worth it."""
-    if group_of(deed.label) in ("person", "animal"):
+    if kind_of(deed.label) in ("person", "animal"):
         return any((deed.posture not in (None, "upright"), deed.speed, deed.zone, deed.colour, deed.dwell_s))
     return deed.speed in _MOVING or (deed.zone is not None and deed.zone[0] != "inside")
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipeline.boxes import Box
-from pipeline.describe.ground import Ground, Point
+from pipeline.describe.ground import USUAL_HEIGHT_M, Ground, Point
 from pipeline.protocols import Json
 from pipeline.types import FrameKey, Track
 
@@ -20,6 +20,8 @@ __all__ = ["Motion", "Step", "Trail", "mean_box"]
 _MIN_STEP_S = 0.09
 _MAX_STEPS = 40
 _MOTION_S = 1.6  # a shorter span follows a turn sooner, a longer one is steadier
+_COARSE_M = 0.3  # where a pixel covers more than this along the ground, it takes longer to see a motion
+_AGREED_M = 0.4
 _MIN_SPAN_S = 0.35
 _MAX_FRAMES = 5
 
@@ -93,31 +95,47 @@ class Trail:
         return tuple([steps[i * last // (_MAX_FRAMES - 1)].key for i in range(_MAX_FRAMES)])
 
     def motion(self, ground: Ground, source_wh: tuple[int, int]) -> Motion | None:
-        """How it moves now: newest against oldest third of the last 1.6 s; None when it was seen too briefly.
+        """How it moves now: newest against oldest third of the last seconds; None when it was seen too briefly.
 
-        Thirds are averaged because feet swing and boxes breathe.
+        Thirds are averaged because feet swing and boxes breathe. Far away, where a pixel is half a metre, the whole
+        window is used.
         """
-        steps = self.steps
-        newest_at_s = steps[-1].at_s
-        begin = len(steps) - 1
-        while begin > 0 and newest_at_s - steps[begin - 1].at_s <= _MOTION_S:
-            begin -= 1
-        recent = steps[begin:]
+        near_m, far_m = (ground.place((0.0, self.xyxy[3] + d), source_wh)[1] for d in (0.5, -0.5))
+        pixel_m = far_m - near_m
+        recent = self._since(self.steps[-1].at_s - (_MOTION_S if pixel_m < _COARSE_M else math.inf))
         third = max(1, len(recent) // 3)
         old, new = recent[:third], recent[-third:]
         span_s = sum(s.at_s for s in new) / third - sum(s.at_s for s in old) / third
         if span_s < _MIN_SPAN_S:
             return None
-        before, after = _mean_foot(old), _mean_foot(new)
-        here, there = ground.place(before, source_wh), ground.place(after, source_wh)
-        below = ground.place((after[0], after[1] + 1.0), source_wh)
-        return Motion(
-            (there[0] - here[0]) / span_s,
-            (there[1] - here[1]) / span_s,
-            span_s,
-            math.dist(before, after),
-            math.dist(there, below) / span_s / math.sqrt(third),
-        )
+        before, after = mean_box(old), mean_box(new)
+        right_m, away_m = self._way(before, after, ground, source_wh)
+        way_px = max(abs(after[i] - before[i]) for i in range(4))
+        return Motion(right_m / span_s, away_m / span_s, span_s, way_px, pixel_m / span_s / math.sqrt(third))
+
+    def _since(self, at_s: float) -> Sequence[Step]:
+        steps = self.steps
+        begin = len(steps) - 1
+        while begin > 0 and steps[begin - 1].at_s >= at_s:
+            begin -= 1
+        return steps[begin:]
+
+    def _way(self, before: Box, after: Box, ground: Ground, source_wh: tuple[int, int]) -> Point:
+        """Metres moved (to the right, away) between two boxes.
+
+        Feet vanish behind cars and tables, which looks like a leap; heads drop when somebody falls or bends, which
+        looks like one too. People are followed by both, and the one that leaps is not believed.
+        """
+        here, there = (ground.place(_foot(box), source_wh) for box in (before, after))
+        right_m, away_m = there[0] - here[0], there[1] - here[1]
+        if self.label != "person":
+            return right_m, away_m
+        tall_m = min(USUAL_HEIGHT_M["person"], ground.camera_m / 2)
+        here, there = (ground.place(_crown(box), source_wh, tall_m) for box in (before, after))
+        head_right_m, head_away_m = there[0] - here[0], there[1] - here[1]
+        if abs(head_away_m - away_m) <= _AGREED_M:
+            return (right_m + head_right_m) / 2, (away_m + head_away_m) / 2
+        return (right_m, away_m) if abs(away_m) < abs(head_away_m) else (head_right_m, head_away_m)
 
     def state(self) -> Json:
         """Everything needed to go on elsewhere."""
@@ -154,6 +172,9 @@ def mean_box(steps: Sequence[Step]) -> Box:
             sum(b[2] for b in boxes) / n, sum(b[3] for b in boxes) / n)  # fmt: skip
 
 
-def _mean_foot(steps: Sequence[Step]) -> Point:
-    x1, _, x2, y2 = mean_box(steps)
-    return ((x1 + x2) / 2, y2)
+def _foot(box: Box) -> Point:
+    return ((box[0] + box[2]) / 2, box[3])
+
+
+def _crown(box: Box) -> Point:
+    return ((box[0] + box[2]) / 2, box[1])

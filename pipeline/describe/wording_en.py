@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from pipeline.describe.kinds import kind_of
 from pipeline.describe.names import clean_label, quoted
 from pipeline.describe.statements import Deed, Relation, Statements, Thing
-from pipeline.labels import group_of
 
 __all__ = ["HEALTH", "LIGHT", "NUMBERS", "PLURALS", "sentences", "title"]
 
@@ -133,7 +133,7 @@ def _deed(deed: Deed) -> str:
 
 
 def _who(deed: Deed) -> str:
-    is_person = group_of(deed.label) == "person"
+    is_person = kind_of(deed.label) == "person"
     words = [word for word in (deed.size, None if is_person else deed.colour) if word]
     noun = " ".join([*words, _noun(deed.label, deed.number)])
     dressed = ""
@@ -147,7 +147,7 @@ def _who(deed: Deed) -> str:
 
 def _does(deed: Deed) -> str:
     verb = {True: 0, False: 1}[deed.number == 1]
-    is_person = group_of(deed.label) == "person"
+    is_person = kind_of(deed.label) == "person"
     if deed.posture == "lying":
         return ("is lying on the ground", "are lying on the ground")[verb]
     if deed.posture == "bent" and deed.speed in (None, "still", "slow"):

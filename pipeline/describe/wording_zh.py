@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from pipeline.describe.kinds import kind_of
 from pipeline.describe.names import clean_label, quoted
 from pipeline.describe.statements import Deed, Relation, Statements, Thing
-from pipeline.labels import group_of
 
 __all__ = ["COLOURS_ZH", "HEADING", "HEALTH", "LIGHT", "MEASURES", "MOVES", "NOUNS", "sentences", "title"]
 
@@ -99,7 +99,7 @@ def _rest(said: Statements) -> str:
 
 
 def _amount(label: str, number: int, of: str = "") -> str:
-    group = group_of(label)
+    group = kind_of(label)
     measure = MEASURES.get(group, "个")
     word = clean_label(label)
     return f"{number}{measure}{of}{NOUNS.get(word, word)}"
@@ -122,7 +122,7 @@ def _who(deed: Deed) -> str:
     colour = COLOURS_ZH.get(deed.colour or "", "")
     lower = COLOURS_ZH.get(deed.lower_colour or "", "")
     size = _SIZES.get(deed.size or "", "")
-    if group_of(deed.label) != "person":
+    if kind_of(deed.label) != "person":
         return _amount(deed.label, deed.number, size + colour)
     worn = "、".join(part for part in (f"{colour}上衣" if colour else "", f"{lower}裤子" if lower else "") if part)
     return _amount(deed.label, deed.number, f"{size}穿{worn}的" if worn else size)
@@ -136,7 +136,7 @@ def _does(deed: Deed) -> str:
     if deed.speed and deed.speed in MOVES:
         return f"{HEADING.get(deed.heading or '', '')}{MOVES[deed.speed]}"
     if deed.speed == "still":
-        return "站立不动" if group_of(deed.label) == "person" else "静止不动"
+        return "站立不动" if kind_of(deed.label) == "person" else "静止不动"
     return "在画面中"
 
 
