@@ -19,9 +19,14 @@ def person(track: int = 7, xyxy_norm: tuple[float, float, float, float] = (0.4, 
 
 
 def request(
-    *objects: SceneObject, facts: tuple[Fact, ...] = (), camera: str = "gate", window_s: float = 3.0, **changes: Any
+    *objects: SceneObject,
+    facts: tuple[Fact, ...] = (),
+    camera: str = "gate",
+    window_s: float = 3.0,
+    at: datetime = AT,
+    **changes: Any,
 ) -> DescribeRequest:
-    ref = FrameRef(FrameKey(camera, 1, 42), 0, Fraction(1, 90_000), AT, (640, 360))
+    ref = FrameRef(FrameKey(camera, 1, 42), 0, Fraction(1, 90_000), at, (640, 360))
     scene = SceneFacts(camera, ref.at_s - window_s, ref.at_s, objects, facts)
     asked: dict[str, Any] = {
         "ref": ref,
