@@ -23,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import UsageError, VedetteError
 from pipeline.redact import redact
-from workers import scenes_cli, train_cli
+from workers import eval_cli, ledger_cli, scenes_cli, train_cli
 from workers.bench.cli import bench
 from workers.search_cli import search
 
@@ -265,8 +265,11 @@ def check(
 
 
 app.command()(bench)
+for _name, _command in ledger_cli.COMMANDS.items():
+    app.command(_name)(_command)
 app.command()(search)
 app.add_typer(scenes_cli.app, name="scenes")
+app.add_typer(eval_cli.app, name="eval")
 app.add_typer(train_cli.app, name="train")
 
 

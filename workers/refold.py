@@ -59,9 +59,7 @@ def entries(
     """What the alert stage of ``camera`` folded, in that order; what cannot be read is left out and told."""
     for row in read_rows(root, camera, tell, from_us=from_us, to_us=to_us, kinds=FOLDED):
         try:
-            message = codec.decode(
-                {b"v": codec.VERSION, b"type": row.kind.encode(), b"head": row.head, b"blob": row.blob}
-            )
+            message = codec.decode(_fields(row))
             tracks = None if row.tracks is None else tracks_from_bytes(row.tracks)
         except (MessageError, ValueError) as error:
             tell(f"An entry of {camera}'s ledger is left out: {error}.")
