@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import UsageError
 from pipeline.evaluate.anomaly import ArmRun, Watch, judge_set
 from pipeline.evaluate.arms import Arm, ControlNarrator, JudgeOfMoments, TextOnly
 from pipeline.evaluate.clips import Clip, DataSet
@@ -54,20 +53,11 @@ def _digest(site: SiteSettings) -> str:
     return digest.hexdigest()
 
 
-def text_encoder(site: SiteSettings, arms: Sequence[Arm]) -> TextEncoder | None:
-    """The site's text encoder, when an arm needs words.
+def text_encoder(site: SiteSettings) -> TextEncoder | None:
+    """The site's text encoder; None when none is installed or it wants none. Raises ModelError for a broken one."""
+    from pipeline.embed.text import find_text_encoder
 
-    Raises UsageError when one does and there is none.
-    """
-    from pipeline.embed.text import NO_ENCODER, find_text_encoder
-
-    needy = [arm.name for arm in arms if arm.words != "none"]
-    if not needy:
-        return None
-    encoder = find_text_encoder(site.text_encoder)
-    if encoder is None:
-        raise UsageError(f"The arms {', '.join(needy)} need words as vectors. {NO_ENCODER}")
-    return encoder
+    return find_text_encoder(site.text_encoder)
 
 
 def new_watch(
