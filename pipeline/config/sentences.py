@@ -13,7 +13,16 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.config.document import Tree
 from pipeline.config.faults import Fault, Place, nearest
-from pipeline.config.models import CameraKnobs, CameraModel, DetectorModel, RedisModel, SiteModel, TelemetryModel
+from pipeline.config.models import (
+    CameraKnobs,
+    CameraModel,
+    DetectorModel,
+    LedgerModel,
+    RedisModel,
+    SearchModel,
+    SiteModel,
+    TelemetryModel,
+)
 from pipeline.config.rules import PolicyModel, RuleModels
 
 __all__ = ["SECRET_KEYS", "faults_of", "shown"]
@@ -36,6 +45,8 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "detector": DetectorModel,
     "redis": RedisModel,
     "telemetry": TelemetryModel,
+    "ledger": LedgerModel,
+    "search": SearchModel,
     "policy": PolicyModel,
 }
 _SCHEDULE = "expected a window such as '22:00-06:00' or 'Mon-Fri 08:00-18:00', or a list of them"

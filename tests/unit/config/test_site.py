@@ -127,6 +127,8 @@ redis: {url_file: url, password_file: pw, cluster: true}
         ("cameras: [{name: a}]", "site.yaml:1: cameras[0].url: is required (or url_file)"),
         ("cameras: {a: {url: x, name: b}}", "site.yaml:1: cameras.a: leave out name: the key 'a' is its name"),
         ("cameras: {a: x}\ndetector: {exec: rm}", "site.yaml:2: detector.exec: unknown key"),
+        ("cameras: {a: x}\nledger: {keep: 1}", "site.yaml:2: ledger.keep: unknown key; did you mean 'keep_days'?"),
+        ("cameras: {a: x}\nsearch: {day: 1}", "site.yaml:2: search.day: unknown key"),
         ("a: 1\ncameras: {a: x}\ncameras: {b: y}", "site.yaml:3: cameras: key given twice (first in line 2)"),
         # cameras
         ("cameras: {}", "site.yaml:1: cameras: names no camera"),
