@@ -17,34 +17,32 @@ from pipeline.types import Looks
 
 __all__ = ["ColourVotes", "Columns"]
 
-_KEPT = 0.9  # of the votes after each look
+_KEPT = 0.85  # of the votes after each look
 _MIN_SHARE = 0.4  # of the votes, for a colour to be named
 _CERTAIN_SHARE = 0.75
 _MIN_LOOKS = 2.0
 _MAX_WEIGHT = 1.0 / (1.0 - _KEPT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """Where the looks of one version keep what is needed here; an empty tuple when they do not measure it."""
+    """Where the looks of one version keep what is needed here; None when they do not measure it."""
 
     names: tuple[str, ...] = ()
-    upper: tuple[int, ...] = ()
-    lower: tuple[int, ...] = ()
+    upper: NDArray[np.intp] | None = None
+    lower: NDArray[np.intp] | None = None
     angle: int | None = None
 
     @classmethod
     def of(cls, looks: Looks) -> Columns:
         """The columns of ``looks``."""
         place = {name: i for i, name in enumerate(looks.names)}
-        upper = [place.get(f"upper_colour.{name}_share") for name in COLOURS]
-        lower = [place.get(f"lower_colour.{name}_share") for name in COLOURS]
-        return cls(
-            looks.names,
-            () if None in upper else tuple(i for i in upper if i is not None),
-            () if None in lower else tuple(i for i in lower if i is not None),
-            place.get("body_angle_deg"),
-        )
+
+        def of(part: str) -> NDArray[np.intp] | None:
+            wanted = [f"{part}.{name}_share" for name in COLOURS]
+            return np.array([place[name] for name in wanted], np.intp) if set(wanted) <= place.keys() else None
+
+        return cls(looks.names, of("upper_colour"), of("lower_colour"), place.get("body_angle_deg"))
 
 
 @dataclass(slots=True)

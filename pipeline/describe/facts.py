@@ -21,12 +21,14 @@ from pipeline.describe.things import Things, ThingSeen
 from pipeline.describe.trail import Trail
 from pipeline.descriptions import Fact, SceneFacts, SceneObject
 from pipeline.protocols import Json, Moment
-from pipeline.types import FrameKey
+from pipeline.types import FrameKey, HealthCondition
 
 __all__ = ["FactsFold"]
 
 _STATE_VERSION = 1
+_UNSETTLING: frozenset[HealthCondition] = BLINDING | {"moved"}  # after these, things may stand where none stood before
 _MAX_ZONES = 64
+_MAX_AT_REST = 4  # more new things at once are a change of light or of the view
 _KEEP_S = 5.0  # an object is remembered so long after it was last seen
 
 
@@ -71,8 +73,12 @@ class FactsFold:
         self._session, self._at_s = ref.key.session, ref.at_s
         begin_s = ref.at_s - self._window_s
         around = scenery(moment)
-        note = moment.finding.note
-        if moment.finding.detections is None or BLINDING.intersection(note.conditions) or min(ref.source_wh) <= 0:
+        conditions = moment.finding.note.conditions
+        if _UNSETTLING.intersection(conditions):
+            self._things.clear()
+        if "moved" in conditions:
+            self._ground = Ground()
+        if moment.finding.detections is None or BLINDING.intersection(conditions) or min(ref.source_wh) <= 0:
             return SceneFacts(self._camera, begin_s, ref.at_s, (), around)
         self._look(moment)
         sights = [self._known[track.id].sight(self._ground, ref.source_wh) for track in moment.tracks]
@@ -126,7 +132,7 @@ class FactsFold:
             if sight.mover.kind == "bag"
         ]
         people = [(sight.mover, sight.known.trail.xyxy) for sight in sights if sight.mover.kind == "person"]
-        if looks is not None and len(looks.still_xyxy):
+        if looks is not None and 0 < len(looks.still_xyxy) <= _MAX_AT_REST:
             tracked = [sight.known.trail.xyxy for sight in sights]
             at_rest = [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in looks.still_xyxy]
             for thing_id, box in self._things.untracked(at_rest, tracked):

@@ -46,9 +46,12 @@ class Ground:
     def __init__(self) -> None:
         self._bands: list[list[tuple[float, float, float]]] = [[] for _ in range(_BANDS)]
         self._unfitted = 0
-        self._tilt_deg = _USUAL_TILT_DEG
-        self._camera_m = _USUAL_CAMERA_M
         self._spread = math.inf
+        self._stand(_USUAL_TILT_DEG, _USUAL_CAMERA_M)
+
+    def _stand(self, tilt_deg: float, camera_m: float) -> None:
+        self._tilt_deg, self._camera_m = tilt_deg, camera_m
+        self._sin, self._cos = math.sin(math.radians(tilt_deg)), math.cos(math.radians(tilt_deg))
 
     @property
     def camera_m(self) -> float:
@@ -101,8 +104,7 @@ class Ground:
         spread = np.where(is_sound, np.minimum(np.abs(camera - middle), 1.0), 1.0).mean(axis=1)  # (T,)
         unusual = ((_TILTS_DEG - _USUAL_TILT_DEG) / _TILT_SPREAD_DEG) ** 2
         best = int(np.argmin(seen.shape[0] * spread / _NOISE + unusual))
-        self._tilt_deg = float(_TILTS_DEG[best])
-        self._camera_m = float(np.clip(np.exp(middle[best, 0]), 1.0, 30.0))
+        self._stand(float(_TILTS_DEG[best]), float(np.clip(np.exp(middle[best, 0]), 1.0, 30.0)))
         self._spread = float(spread[best])
 
     def place(self, seen_xy: Point, source_wh: tuple[int, int], above_m: float = 0.0) -> Point:
@@ -112,23 +114,27 @@ class Ground:
         """
         width, height = source_wh
         focal = _FOCAL_WIDTHS * width
-        across, below = (seen_xy[0] - width / 2) / focal, (seen_xy[1] - height / 2) / focal
-        tilt = math.radians(self._tilt_deg)
-        down = max(_MAX_SLOPE_SIN, math.sin(tilt) + below * math.cos(tilt))
-        drop_m = self._camera_m - above_m
-        return (drop_m * across / down, drop_m * (math.cos(tilt) - below * math.sin(tilt)) / down)
+        below = (seen_xy[1] - height / 2) / focal
+        down = self._sin + below * self._cos
+        reach_m = (self._camera_m - above_m) / (down if down > _MAX_SLOPE_SIN else _MAX_SLOPE_SIN)
+        return (reach_m * (seen_xy[0] - width / 2) / focal, reach_m * (self._cos - below * self._sin))
+
+    def pixel_m(self, foot_y: float, source_wh: tuple[int, int]) -> float:
+        """Metres of ground, away from the camera, that one pixel covers at row ``foot_y``."""
+        focal = _FOCAL_WIDTHS * source_wh[0]
+        down = self._sin + (foot_y - source_wh[1] / 2) / focal * self._cos
+        return self._camera_m / (max(down, _MAX_SLOPE_SIN) ** 2 * focal)
 
     def height_px(self, foot_xy: Point, height_m: float, source_wh: tuple[int, int]) -> float:
         """How many pixels high a thing of ``height_m`` that stands at ``foot_xy`` appears; at least 1."""
         width, height = source_wh
         focal = _FOCAL_WIDTHS * width
-        tilt = math.radians(self._tilt_deg)
         below = (foot_xy[1] - height / 2) / focal
-        down = max(_MAX_SLOPE_SIN, math.sin(tilt) + below * math.cos(tilt))
-        away_m = self._camera_m * (math.cos(tilt) - below * math.sin(tilt)) / down
+        down = max(_MAX_SLOPE_SIN, self._sin + below * self._cos)
+        away_m = self._camera_m * (self._cos - below * self._sin) / down
         drop_m = self._camera_m - height_m
-        depth_m = away_m * math.cos(tilt) + drop_m * math.sin(tilt)
-        head = (drop_m * math.cos(tilt) - away_m * math.sin(tilt)) / max(depth_m, 0.1)
+        depth_m = away_m * self._cos + drop_m * self._sin
+        head = (drop_m * self._cos - away_m * self._sin) / max(depth_m, 0.1)
         return max(1.0, (below - head) * focal)
 
     def state(self) -> Json:
@@ -145,5 +151,5 @@ class Ground:
         """Continue from :meth:`state`."""
         self._bands = [[(float(a), float(b), float(c)) for a, b, c in band] for band in state["bands"]]
         self._unfitted = int(state["unfitted"])
-        self._tilt_deg, self._camera_m = float(state["tilt_deg"]), float(state["camera_m"])
+        self._stand(float(state["tilt_deg"]), float(state["camera_m"]))
         self._spread = math.inf if state["spread"] is None else float(state["spread"])

@@ -26,6 +26,7 @@ __all__ = ["Known", "Sight"]
 
 _ANGLE_S = 1.0  # a silhouette's angle is believed for so long
 _HIDDEN_RATIO = 0.8  # of the height a person has: below it the feet are probably hidden
+_COLOUR_EVERY_S = 0.35
 _COLOURED = frozenset({"person", "vehicle", "bag"})
 
 
@@ -46,16 +47,19 @@ class Known:
     stays: Stays = field(default_factory=Stays)
     upper: ColourVotes = field(default_factory=ColourVotes)
     lower: ColourVotes = field(default_factory=ColourVotes)
+    coloured_at_s: float = -math.inf
     angle_deg: float = math.nan
     angle_at_s: float = -math.inf
 
     def see_pixels(self, looks: Looks, row: int, columns: Columns, at_s: float) -> None:
         """Take in what the pixels of detection ``row`` say."""
-        values = looks.values[row]
-        if columns.upper and kind_of(self.trail.label) in _COLOURED:
-            self.upper.see(values[list(columns.upper)])
-        if columns.lower and kind_of(self.trail.label) == "person":
-            self.lower.see(values[list(columns.lower)])
+        values, kind = looks.values[row], kind_of(self.trail.label)
+        if at_s - self.coloured_at_s >= _COLOUR_EVERY_S and kind in _COLOURED:
+            self.coloured_at_s = at_s
+            if columns.upper is not None:
+                self.upper.see(values[columns.upper])
+            if columns.lower is not None and kind == "person":
+                self.lower.see(values[columns.lower])
         if columns.angle is not None and not math.isnan(values[columns.angle]):
             self.angle_deg, self.angle_at_s = float(values[columns.angle]), at_s
 
@@ -70,6 +74,7 @@ class Known:
             motion,
             round(0.5 + 0.5 * ground.trust, 3),
             trail.frames(),
+            0.0 if motion is None else motion.speed_m_s,
         )
         return Sight(self, mover, source_wh)
 
@@ -137,6 +142,7 @@ class Known:
             "stays": self.stays.state(),
             "upper": self.upper.state(),
             "lower": self.lower.state(),
+            "coloured_at_s": None if math.isinf(self.coloured_at_s) else self.coloured_at_s,
             "angle": None if math.isnan(self.angle_deg) else [self.angle_deg, self.angle_at_s],
         }
 
@@ -149,6 +155,7 @@ class Known:
             Stays.from_state(state["stays"]),
             ColourVotes.from_state(state["upper"]),
             ColourVotes.from_state(state["lower"]),
+            -math.inf if state["coloured_at_s"] is None else float(state["coloured_at_s"]),
             float(angle_deg),
             float(angle_at_s),
         )

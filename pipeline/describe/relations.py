@@ -36,7 +36,10 @@ _MAX_MOVERS = 40
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """One object on the ground at this moment; ``confidence`` 0..1 in where it is and how it moves."""
+    """One object on the ground at this moment; ``confidence`` 0..1 in where it is and how it moves.
+
+    ``speed_m_s`` is that of ``motion``; 0 while that is not known.
+    """
 
     id: int
     kind: Kind
@@ -44,11 +47,7 @@ class Mover:
     motion: Motion | None
     confidence: float
     frames: tuple[FrameKey, ...]
-
-    @property
-    def speed_m_s(self) -> float:
-        """Metres per second; 0 while it is not known."""
-        return 0.0 if self.motion is None else self.motion.speed_m_s
+    speed_m_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -72,11 +71,11 @@ class Relations:
         people = [mover for mover in movers if mover.kind == "person"][:_MAX_MOVERS]
         vehicles = [mover for mover in movers if mover.kind == "vehicle"][:_MAX_MOVERS]
         for i, one in enumerate(people):
-            (x, y) = one.at_m
+            x, y = one.at_m
             for other in people[i + 1 :]:
                 if abs(other.at_m[0] - x) <= _FAR_M and abs(other.at_m[1] - y) <= _FAR_M:
                     yield from self._people(one, other, at_s)
-            for other in vehicles:
+            for other in vehicles if one.speed_m_s >= _CLOSING_M_S else ():
                 if abs(other.at_m[0] - x) <= _FAR_M and abs(other.at_m[1] - y) <= _FAR_M:
                     yield from self._at_vehicle(one, other)
         for key in [key for key, pair in self._pairs.items() if at_s - pair.last_at_s > _CAME_S]:
@@ -84,6 +83,11 @@ class Relations:
 
     def _people(self, one: Mover, other: Mover, at_s: float) -> Iterator[Fact]:
         distance_m = math.dist(one.at_m, other.at_m)
+        if distance_m > _NEAR_M and one.speed_m_s + other.speed_m_s < _CLOSING_M_S:
+            known = self._pairs.get((one.id, other.id))
+            if known is not None:
+                known.near_since_s = None
+            return
         closing_m_s = _closing(one, other, distance_m)
         pair = self._pairs.setdefault((one.id, other.id), _Pair())
         pair.last_at_s = at_s

@@ -19,7 +19,8 @@ BLINDING: frozenset[HealthCondition] = frozenset({"offline", "black", "frozen", 
 
 _DARK_LUMA, _DIM_LUMA = 38.0, 70.0  # mean luma 0..255 below which a scene is dark, or dim
 _CERTAIN_LUMA = 12.0
-_GREY_SHARE = 0.02  # of saturated pixels: the picture has no colours
+_BRIGHT_RANGE = 60.0  # a lit street at night is as bright as a dull day: brightness alone never makes sure of day
+_GREY_SHARE = 0.003  # of pixels that carry colour: fewer than that, and the picture is grey
 _RAIN_SHARE = 0.5
 
 
@@ -46,6 +47,8 @@ def _light(luma: float, saturation: float, moment: Moment) -> Fact:
     frames = (moment.finding.ref.key,)
     if saturation <= _GREY_SHARE:
         return Fact("light", "infrared", 0.9, frames=frames)
-    word = "dark" if luma < _DARK_LUMA else "dim" if luma < _DIM_LUMA else "day"
+    if luma >= _DIM_LUMA:
+        return Fact("light", "day", round(0.4 + 0.2 * min(1.0, (luma - _DIM_LUMA) / _BRIGHT_RANGE), 3), frames=frames)
+    word = "dark" if luma < _DARK_LUMA else "dim"
     margin = min(abs(luma - border) for border in (_DARK_LUMA, _DIM_LUMA))
     return Fact("light", word, round(0.5 + 0.5 * min(1.0, margin / _CERTAIN_LUMA), 3), frames=frames)

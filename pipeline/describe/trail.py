@@ -100,12 +100,11 @@ class Trail:
         Thirds are averaged because feet swing and boxes breathe. Far away, where a pixel is half a metre, the whole
         window is used.
         """
-        near_m, far_m = (ground.place((0.0, self.xyxy[3] + d), source_wh)[1] for d in (0.5, -0.5))
-        pixel_m = far_m - near_m
+        pixel_m = ground.pixel_m(self.xyxy[3], source_wh)
         recent = self._since(self.steps[-1].at_s - (_MOTION_S if pixel_m < _COARSE_M else math.inf))
         third = max(1, len(recent) // 3)
         old, new = recent[:third], recent[-third:]
-        span_s = sum(s.at_s for s in new) / third - sum(s.at_s for s in old) / third
+        span_s = _mean_at_s(new) - _mean_at_s(old)
         if span_s < _MIN_SPAN_S:
             return None
         before, after = mean_box(old), mean_box(new)
@@ -166,10 +165,19 @@ class Trail:
 
 def mean_box(steps: Sequence[Step]) -> Box:
     """The average box of ``steps``, of which there is at least one."""
+    left = top = right = bottom = 0.0
+    for step in steps:
+        x1, y1, x2, y2 = step.xyxy
+        left, top, right, bottom = left + x1, top + y1, right + x2, bottom + y2
     n = len(steps)
-    boxes = [step.xyxy for step in steps]
-    return (sum(b[0] for b in boxes) / n, sum(b[1] for b in boxes) / n,
-            sum(b[2] for b in boxes) / n, sum(b[3] for b in boxes) / n)  # fmt: skip
+    return (left / n, top / n, right / n, bottom / n)
+
+
+def _mean_at_s(steps: Sequence[Step]) -> float:
+    total = 0.0
+    for step in steps:
+        total += step.at_s - steps[0].at_s
+    return steps[0].at_s + total / len(steps)
 
 
 def _foot(box: Box) -> Point:

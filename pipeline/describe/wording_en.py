@@ -69,8 +69,9 @@ def title(said: Statements) -> str:
     """One sentence: the most important thing of the scene."""
     if said.is_blind:
         return HEALTH.get(said.health[0], "The camera has a fault.")
+    is_urgent = bool(said.deeds) and said.deeds[0].posture == "lying"
     for thing in said.things:
-        if thing.value in ("left", "taken"):
+        if thing.value in ("left", "taken") and not is_urgent:
             return _thing(thing)
     if said.deeds:
         return _deed(said.deeds[0])
@@ -129,7 +130,10 @@ def _counts(counts: Sequence[tuple[str, int]]) -> str:
 
 
 def _deed(deed: Deed) -> str:
-    return _capital(f"{_who(deed)} {_does(deed)}{_where(deed)}{_since(deed)}.")
+    does, where = _does(deed), _where(deed)
+    if not does:
+        does, where = ("", where.removeprefix(" and ")) if where else (("is there", "are there")[deed.number > 1], "")
+    return _capital(f"{_who(deed)} {does}{where}{_since(deed)}.")
 
 
 def _who(deed: Deed) -> str:
@@ -146,7 +150,8 @@ def _who(deed: Deed) -> str:
 
 
 def _does(deed: Deed) -> str:
-    verb = {True: 0, False: 1}[deed.number == 1]
+    """Verb and direction; empty when nothing is known of how it moves and a zone is to be told."""
+    verb = 0 if deed.number == 1 else 1
     is_person = kind_of(deed.label) == "person"
     if deed.posture == "lying":
         return ("is lying on the ground", "are lying on the ground")[verb]
@@ -164,7 +169,7 @@ def _does(deed: Deed) -> str:
         return moves[deed.speed][verb] + way
     if deed.speed == "still":
         return (("stands still", "stand still") if is_person else ("is still", "are still"))[verb]
-    return ("is there", "are there")[verb]
+    return ("is", "are")[verb] if deed.zone is not None and deed.zone[0] == "inside" else ""
 
 
 def _where(deed: Deed) -> str:

@@ -69,8 +69,9 @@ def title(said: Statements) -> str:
     """One sentence: the most important thing of the scene."""
     if said.is_blind:
         return HEALTH.get(said.health[0], "摄像机故障。")
+    is_urgent = bool(said.deeds) and said.deeds[0].posture == "lying"
     for thing in said.things:
-        if thing.value in ("left", "taken"):
+        if thing.value in ("left", "taken") and not is_urgent:
             return _thing(thing)
     if said.deeds:
         return _deed(said.deeds[0])
