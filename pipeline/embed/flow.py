@@ -8,23 +8,23 @@ affine field fitted to what is outside every box by iteratively reweighted least
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Flow", "FlowWatch", "flow_of_box"]
+__all__ = ["Flow", "FlowMeter", "flow_of_box"]
 
 _LEAST_DT_S = 0.02
 _GOOD_DT_S = 0.1  # nearer pictures show sub-pixel motion, which is mostly noise
 _MOST_DT_S = 1.0
-_MOST_KEPT = 8
-_GRID_PX = 6  # spacing of the samples that the camera's own motion is fitted to
-_FIT_ROUNDS = 3
+_GRID_PX = 8  # spacing of the samples that the camera's own motion is fitted to
+_FIT_ROUNDS = 2
 _LEAST_SAMPLES = 24
+_LEAST_CAMERA_PX = 0.05
 _LEAST_SHIFT_PX = 0.3  # of the small picture, between the two pictures; less cannot be told from noise
 _NOISE_MARGIN = 4.0
 _LEAST_CHANGE = 3.0  # grey levels
@@ -32,7 +32,9 @@ _HISTOGRAM_BINS = 8
 _PEAK_SHARE = 0.95
 
 Floats = NDArray[np.float32]
+Luma = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Past = Sequence[tuple[float, Luma]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,27 +48,26 @@ class Flow:
     dt_s: float
 
 
-class FlowWatch:
-    """Remembers the last small pictures of one camera, at most eight."""
+class FlowMeter:
+    """OpenCV's dense inverse search with its buffers; one for all cameras, remembers none."""
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._dis.setFinestScale(1)
-        self._past: deque[tuple[float, NDArray[np.uint8]]] = deque(maxlen=_MOST_KEPT)
+        self._dis.setPatchSize(6)  # distant people are 20 pixels high
 
-    def update(
-        self, luma: NDArray[np.uint8], at_s: float, is_free: Mask, source_per_px: tuple[float, float]
+    def measure(
+        self, luma: Luma, at_s: float, past: Past, is_free: Mask, source_per_px: tuple[float, float]
     ) -> Flow | None:
-        """Flow of ``luma`` (h, w) at media time ``at_s``, both sides at least 16, of the same size every time.
+        """Flow of ``luma`` (h, w) at media time ``at_s``, both sides at least 16, against one of ``past``.
 
-        ``is_free`` (h, w): pixels outside every box, to which the camera's own motion is fitted. ``source_per_px``:
-        source pixels per pixel of ``luma``, along x and y.
+        ``past``: earlier pictures of the same size with their media times, oldest first. ``is_free`` (h, w): pixels
+        outside every box, to which the camera's own motion is fitted. ``source_per_px``: source pixels per pixel of
+        ``luma``, along x and y.
         """
-        while len(self._past) > 1 and at_s - self._past[1][0] >= _GOOD_DT_S - 1e-6:
-            self._past.popleft()
-        then_s, then = self._past[0] if self._past else (at_s, luma)
+        far = [one for one in past if at_s - one[0] >= _GOOD_DT_S - 1e-6]
+        then_s, then = far[-1] if far else past[0] if past else (at_s, luma)
         dt_s = at_s - then_s
-        self._past.append((at_s, luma))
         if not _LEAST_DT_S <= dt_s <= _MOST_DT_S:
             return None
         shift = -np.asarray(self._dis.calc(luma, then, None), np.float32)  # (h, w, 2)
@@ -76,15 +77,6 @@ class FlowWatch:
         shift *= np.asarray(source_per_px, np.float32) / np.float32(dt_s)
         shift *= is_moving[..., None]
         return Flow(shift, cv2.magnitude(shift[..., 0], shift[..., 1]), is_moving, dt_s)
-
-    @property
-    def past(self) -> tuple[tuple[float, NDArray[np.uint8]], ...]:
-        """The remembered pictures with their media times, oldest first."""
-        return tuple(self._past)
-
-    @past.setter
-    def past(self, past: Iterable[tuple[float, NDArray[np.uint8]]]) -> None:
-        self._past = deque(past, maxlen=_MOST_KEPT)
 
 
 def flow_of_box(flow: Flow, columns: slice, rows: slice) -> list[float]:
@@ -112,31 +104,37 @@ def _subtract_camera(shift: Floats, is_free: Mask) -> float:
     The noise is the median magnitude there, in pixels.
     """
     height, width = is_free.shape
-    ys, xs = np.mgrid[_GRID_PX // 2 : height : _GRID_PX, _GRID_PX // 2 : width : _GRID_PX]
-    chosen = is_free[ys, xs]
+    chosen = is_free[_GRID_PX // 2 :: _GRID_PX, _GRID_PX // 2 :: _GRID_PX]
     if np.count_nonzero(chosen) < _LEAST_SAMPLES:
         return 0.0
-    xs, ys = xs[chosen], ys[chosen]
-    seen = shift[ys, xs].astype(np.float64)  # (n, 2)
-    terms = np.stack([np.ones(len(xs)), xs / width - 0.5, ys / height - 0.5], axis=1)  # (n, 3)
+    seen = shift[_GRID_PX // 2 :: _GRID_PX, _GRID_PX // 2 :: _GRID_PX][chosen].astype(np.float64)  # (n, 2)
+    terms = _terms(height, width)[chosen]  # (n, 3)
     fitted = np.zeros((3, 2))
     fitted[0] = np.median(seen, axis=0)
+    stiffness = np.diag((1e-9, 1e-3 * len(seen), 1e-3 * len(seen)))  # no evidence: no zoom, no turn
+    error = np.hypot(*(seen - fitted[0]).T)
     for _ in range(_FIT_ROUNDS):
+        weighted = terms * (error < max(3.0 * float(np.median(error)), _LEAST_CAMERA_PX))[:, None]
+        fitted = np.linalg.solve(weighted.T @ terms + stiffness, weighted.T @ seen)
         error = np.hypot(*(seen - terms @ fitted).T)
-        reach = max(3.0 * float(np.median(error)), 0.05)
-        weighted = terms * (error < reach)[:, None]
-        fitted = np.linalg.solve(weighted.T @ terms + 1e-3 * len(xs) * np.diag((0.0, 1.0, 1.0)) + 1e-9 * np.eye(3),
-                                 weighted.T @ seen)  # fmt: skip
-    noise = float(np.median(np.hypot(*(seen - terms @ fitted).T)))
-    if np.abs(fitted).max() > 1e-3:
+    if np.abs(fitted).max() > _LEAST_CAMERA_PX:
         across = (np.arange(width, dtype=np.float32) / width - 0.5)[None, :, None]
         down = (np.arange(height, dtype=np.float32) / height - 0.5)[:, None, None]
         constant, along_x, along_y = fitted.astype(np.float32)
         shift -= (constant + along_x * across) + along_y * down
-    return noise
+    return float(np.median(error))
 
 
-def _has_changed(luma: NDArray[np.uint8], then: NDArray[np.uint8]) -> Mask:
+@lru_cache(maxsize=8)
+def _terms(height: int, width: int) -> NDArray[np.float64]:
+    """(rows, columns, 3) of the sampling grid: 1, x and y from the middle, of a picture of this size."""
+    ys, xs = np.mgrid[_GRID_PX // 2 : height : _GRID_PX, _GRID_PX // 2 : width : _GRID_PX]
+    terms = np.stack([np.ones(xs.shape), xs / width - 0.5, ys / height - 0.5], axis=-1)
+    terms.flags.writeable = False
+    return terms
+
+
+def _has_changed(luma: Luma, then: Luma) -> Mask:
     """Where the picture differs from the reference by more than its noise, or is surrounded by such places.
 
     Flow between two pictures of a wall in the dark is noise; the inside of a plain shirt is not.

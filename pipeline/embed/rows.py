@@ -59,9 +59,9 @@ def look_at(
     if flow is not None:
         silhouette = silhouette | flow.is_moving[rows, columns]
     angle = body_angle_deg(silhouette, small.source_per_px[1] / small.source_per_px[0])
-    sharpness = float(cv2.Laplacian(small.luma[rows, columns], cv2.CV_16S).std())
+    _, sharpness = cv2.meanStdDev(cv2.Laplacian(small.luma[rows, columns], cv2.CV_16S))
     upper, lower = _clothes(label, box, small, silhouette, chroma)
-    return np.asarray([*flow_values, angle, sharpness, *upper, *lower], np.float32)
+    return np.asarray([*flow_values, angle, float(sharpness[0, 0]), *upper, *lower], np.float32)
 
 
 def _clothes(

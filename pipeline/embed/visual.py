@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from pipeline.embed.blobs import Background
 from pipeline.embed.colour import Chroma
-from pipeline.embed.flow import Flow
+from pipeline.embed.flow import Flow, FlowMeter
+from pipeline.embed.rain import rain_share
 from pipeline.embed.rows import LOOK_NAMES, look_at
 from pipeline.embed.small import Small
 from pipeline.embed.view import View
@@ -28,8 +29,8 @@ __all__ = ["LOOK_NAMES", "SCENE_NAMES", "VisualLooker"]
 
 SCENE_NAMES = ("brightness_luma", "saturation_share", "flow_energy_px_per_s", "moving_share", "rain_share")
 """Columns of ``Looks.scene_values``: mean luma 0..255, share of the picture that carries colour, mean speed over the
-whole picture in source pixels per second, moving share of the picture, share of it in which something brief and small
-flashed up, as rain and snow do."""
+whole picture in source pixels per second, moving share of the picture, share of its places where drops flashed up (see
+``rain.py``: under 0.05 when it is dry)."""
 
 _LEAST_SIDE_PX = 16
 _MOST_BOXES = 64
@@ -46,6 +47,7 @@ class VisualLooker:
 
     def __init__(self) -> None:
         cv2.setNumThreads(1)
+        self._flow = FlowMeter()
         self._views: dict[str, View] = {}
 
     def look(self, frame: Frame, detections: Detections) -> tuple[Detections, Looks]:
@@ -60,7 +62,9 @@ class VisualLooker:
         view, is_foreground = self._view(frame, small)
         boxes = small.boxes(detections)
         is_free = small.outside(boxes)
-        flow = view.flow.update(small.luma, frame.ref.at_s, is_free, small.source_per_px)
+        flow = self._flow.measure(small.luma, view.at_s, view.past, is_free, small.source_per_px)
+        rain = rain_share(small.luma, view.at_s, view.past)
+        view.remember(small.luma)
         chroma = Chroma.of(frame.i420)
         values = np.full((len(detections), len(LOOK_NAMES)), np.nan, np.float32)
         for row in _looked_at(detections):
@@ -71,7 +75,7 @@ class VisualLooker:
             names=LOOK_NAMES,
             values=values,
             scene_names=SCENE_NAMES,
-            scene_values=_scene_values(small, flow, chroma),
+            scene_values=_scene_values(small, flow, chroma, rain),
             moving_xyxy=small.to_source(_moving(view, flow, is_foreground, is_free)),
             still_xyxy=small.to_source(view.background.still_xyxy(small.luma, is_free)),
         )
@@ -123,9 +127,9 @@ def _moving(view: View, flow: Flow | None, is_foreground: Mask, is_free: Mask) -
     return view.moving.update(flow.is_moving, is_foreground, is_free)
 
 
-def _scene_values(small: Small, flow: Flow | None, chroma: Chroma) -> NDArray[np.float32]:
+def _scene_values(small: Small, flow: Flow | None, chroma: Chroma, rain: float) -> NDArray[np.float32]:
     """The columns of ``SCENE_NAMES``."""
-    energy = moving = rain = math.nan
+    energy = moving = math.nan
     if flow is not None:
         energy, moving = float(flow.speed.mean()), float(flow.is_moving.mean())
     return np.asarray([float(small.luma.mean()), chroma.saturation_share, energy, moving, rain], np.float32)
