@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from pipeline.describe.budget import Caps, Price
 from pipeline.descriptions import Language
 
 __all__ = [
@@ -140,6 +141,9 @@ class DescribeSettings:
     """Who writes, in which language, within which bounds. ``server`` is needed by, and only by, the backend ``server``.
 
     ``max_tokens`` bounds one reply, ``timeout_s`` one description from the first byte sent to the last received.
+    ``context`` is what the owner says of the site. A changing scene is described once per ``scene_gap_s``, any once per
+    ``every_s`` (0: never), and words of one that has not changed stand for ``reuse_s``: seconds of media time. ``caps``
+    bound what a model may cost in any minute and hour, ``price`` is what its tokens cost.
     """
 
     backend: BackendName = "grounded"
@@ -150,6 +154,12 @@ class DescribeSettings:
     privacy: PrivacySettings = PrivacySettings()
     model: ModelSettings = ModelSettings()
     server: ServerSettings | None = None
+    context: tuple[str, ...] = ()
+    scene_gap_s: float = 20.0
+    every_s: float = 600.0
+    reuse_s: float = 900.0
+    caps: Caps = Caps()  # noqa: RUF009 - frozen
+    price: Price = Price()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         _require_word("describe backend", get_args(BackendName), self.backend)
