@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.alert.settings import AlertSettings
+from pipeline.describe.settings import DescribeSettings
 
 __all__ = [
     "BUNDLED_WEIGHTS",
@@ -122,7 +123,8 @@ class CameraSettings:
     instead. ``detect_fps`` frames per second are analysed while something moves, one per ``heartbeat_s`` while nothing
     does. ``is_gated`` False analyses them always; ``motion_hold_s`` keeps the gate open after the last motion.
     ``declared_fps`` 0: the frame rate that health is judged by is learned. ``packets_s`` and ``packets_bytes`` bound
-    the compressed past on the bus, from which clips are cut. ``alert`` is all that the alert stage needs.
+    the compressed past on the bus, from which clips are cut. ``alert`` is all that the alert stage needs; ``notes`` are
+    what the owner says of this view to whoever describes it.
     """
 
     name: str
@@ -139,6 +141,7 @@ class CameraSettings:
     packets_s: float
     packets_bytes: int
     alert: AlertSettings
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,7 @@ class SiteSettings:
     search: SearchSettings
     text_encoder: str | None
     detector: DetectorSettings
+    describe: DescribeSettings
     cameras: tuple[CameraSettings, ...]
     config_hash: str
 

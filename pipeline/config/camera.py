@@ -97,6 +97,7 @@ class CameraBuilder:
             declared_fps=self._knob("declared_fps"),
             packets_s=self._knob("packets_s"),
             packets_bytes=self._knob("packets_bytes"),
+            notes=self.model.notes,
             alert=alert,
         )
 
@@ -128,7 +129,7 @@ class CameraBuilder:
             fault = f"unknown kind of URL {word!r}{nearest(word, SCHEMES)}"
         elif separator and scheme.lower() != "file" and not rest.partition("/")[0].rpartition("@")[2].strip(":"):
             fault = "names no host"
-        elif separator and scheme.lower() != "file" and not _has_usable_port(rest):
+        elif separator and scheme.lower() != "file" and not has_usable_port(rest):
             fault = "the host is followed by no port from 1 to 65535 (is a / of the password written as %2F?)"
         elif not url.strip():
             fault = "is empty"
@@ -260,7 +261,7 @@ def _near_zone(name: str) -> str:
     return near if "mean" in near else " such as 'Europe/Berlin'"
 
 
-def _has_usable_port(rest: str) -> bool:
+def has_usable_port(rest: str) -> bool:
     """Whether what stands behind ``scheme://`` names no port, or one that exists."""
     host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     port = re.search(r":([^\]:]+)$", host)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from pipeline.config.describe import DescribeModel
 from pipeline.config.rules import AnyRule, Part, PolicyModel
 from pipeline.settings import Backend, Transport
 
@@ -160,6 +161,10 @@ class CameraModel(CameraKnobs):
     """Polygons by name, points [x, y] from 0 to 1 of the picture, from its upper left corner."""
     lines: dict[str, tuple[Point, ...]] = Field(default_factory=dict)
     """Lines by name: two points; who walks from the first to the second has side A on the left and B on the right."""
+    private: tuple[tuple[Point, ...], ...] = ()
+    """Polygons of the picture that no model ever sees: a neighbour's window, a keypad."""
+    notes: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = ()
+    """What a model should know of this view, besides `describe.context`: "the door on the left is the staff's"."""
 
 
 class SiteModel(Part):
@@ -174,6 +179,7 @@ class SiteModel(Part):
     telemetry: TelemetryModel = TelemetryModel()
     ledger: LedgerModel = LedgerModel()
     search: SearchModel = SearchModel()
+    describe: DescribeModel = DescribeModel()
     text_encoder: str | None = None
     """What turns words into vectors: a folder, a hub id (owner/name) or none; the installed package if absent."""
     data_dir: str | None = None

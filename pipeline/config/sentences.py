@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.config.describe import BudgetModel, DescribeModel, ServerModel, VlmModel
 from pipeline.config.document import Tree
 from pipeline.config.faults import Fault, Place, nearest
 from pipeline.config.models import (
@@ -47,6 +48,10 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "telemetry": TelemetryModel,
     "ledger": LedgerModel,
     "search": SearchModel,
+    "describe": DescribeModel,
+    "model": VlmModel,
+    "server": ServerModel,
+    "budget": BudgetModel,
     "policy": PolicyModel,
 }
 _SCHEDULE = "expected a window such as '22:00-06:00' or 'Mon-Fri 08:00-18:00', or a list of them"

@@ -18,11 +18,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.config.camera import CameraBuilder, check_labels
+from pipeline.config.describe import describe_settings
 from pipeline.config.document import Document, Tree, read_document
 from pipeline.config.faults import Fault, Place, config_error
 from pipeline.config.models import CameraModel, DetectorModel, RedisModel, SiteModel
 from pipeline.config.secrets import expand, secret_urls
 from pipeline.config.sentences import faults_of
+from pipeline.describe.settings import DescribeSettings
 from pipeline.detect.card import card_from_fields, read_card_file
 from pipeline.errors import ModelError
 from pipeline.handover import to_json
@@ -135,7 +137,9 @@ def _build(model: SiteModel, document: Document, env: Mapping[str, str], faults:
         faults += [replace(f, place=("detector", "class_confidence", word)) for f in check_labels([word], known, ())]
     redis = _redis(model.redis, document.folder, faults)
     cameras = _cameras(model, document.folder, known, faults)
-    if faults or redis is None:
+    private = {(place, camera.name): camera.private for place, camera in enumerate(model.cameras) if camera is not None}
+    describe = describe_settings(model.describe, private, document.folder, faults)
+    if faults or redis is None or describe is None:
         return None
     return SiteSettings(
         path=document.folder / Path(document.name).name,
@@ -146,8 +150,9 @@ def _build(model: SiteModel, document: Document, env: Mapping[str, str], faults:
         search=SearchSettings(model.search.keep_days, model.search.max_descriptions),
         text_encoder=_text_encoder(model.text_encoder, document.folder),
         detector=detector,
+        describe=describe,
         cameras=cameras,
-        config_hash=_hash(detector, cameras),
+        config_hash=_hash(detector, describe, cameras),
     )
 
 
@@ -208,9 +213,11 @@ def _redis(model: RedisModel, folder: Path, faults: list[Fault]) -> RedisSetting
     before = len(faults)
     urls = secret_urls(model, folder, ("redis",), faults)
     for key, value in urls.items():
-        scheme, separator, _ = value.partition("://")
+        scheme, separator, rest = value.partition("://")
         if not separator or scheme.lower() not in REDIS_SCHEMES:
             faults.append(Fault(("redis", key), "expected redis://, rediss:// or unix://"))
+        elif scheme.lower() != "unix" and not has_usable_port(rest):
+            faults.append(Fault(("redis", key), "the host is followed by no port from 1 to 65535"))
     if "url" not in urls and len(faults) == before:
         needs = {"cluster": model.cluster, "password_file": model.password_file, "frames_url": model.frames_url}
         faults += [Fault(("redis", key), "needs url beside it") for key, given in needs.items() if given]
@@ -242,12 +249,22 @@ def _data_dir(written: str | None, folder: Path, env: Mapping[str, str]) -> Path
     return base / "vedette"
 
 
-def _hash(detector: DetectorSettings, cameras: tuple[CameraSettings, ...]) -> str:
+def _hash(detector: DetectorSettings, describe: DescribeSettings, cameras: tuple[CameraSettings, ...]) -> str:
     """16 hex digits of all that decides alerts; addresses (with their secrets) and where files lie stay out."""
     weights = None if detector.weights is None else Path(detector.weights).name
-    plain: list[Any] = [json.loads(to_json(replace(detector, weights=weights)))]
+    plain: list[Any] = [json.loads(to_json(replace(detector, weights=weights))), _describer(describe)]
     plain += [json.loads(to_json(replace(camera, url=Secret(""), detect_url=None))) for camera in cameras]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _describer(describe: DescribeSettings) -> list[Any]:
+    """Whose words, in which language: all of it that alerts show."""
+    names = {
+        "grounded": None,
+        "vlm": Path(describe.model.model).name,
+        "server": None if describe.server is None else describe.server.model,
+    }
+    return [describe.backend, describe.language, names[describe.backend]]
 
 
 def _name_of(url: str) -> str:

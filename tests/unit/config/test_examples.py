@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from pipeline.config import load_site
+from pipeline.config.describe import BudgetModel, DescribeModel, ServerModel, VlmModel
 from pipeline.config.document import parse_document, read_document
 from pipeline.config.models import (
     CameraKnobs,
@@ -76,6 +77,10 @@ def test_the_example_shows_every_knob() -> None:
         TelemetryModel,
         LedgerModel,
         SearchModel,
+        DescribeModel,
+        VlmModel,
+        ServerModel,
+        BudgetModel,
         PolicyModel,
         *RuleModels,
     ]
@@ -91,6 +96,7 @@ def test_the_example_shows_every_knob() -> None:
         ("redis", RedisModel),
         ("ledger", LedgerModel),
         ("search", SearchModel),
+        ("describe", DescribeModel),
         ("defaults", CameraKnobs),
     ],
 )
@@ -100,7 +106,14 @@ def test_the_example_shows_the_true_defaults(section: str, model: type[BaseModel
     written = tree[section]
     assert isinstance(written, dict)
     defaults = model().model_dump(mode="json")
-    assert written == {key: defaults[key] for key in written}
+    assert written == _alike(defaults, written)
+
+
+def _alike(defaults: Any, written: Any) -> Any:
+    """What ``defaults`` say where ``written`` says something, however deep."""
+    if not isinstance(written, dict) or not isinstance(defaults, dict):
+        return defaults
+    return {key: _alike(defaults[key], value) for key, value in written.items()}
 
 
 def test_the_rules_of_the_example_show_the_true_defaults() -> None:
