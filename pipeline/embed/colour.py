@@ -23,6 +23,7 @@ __all__ = ["Chroma", "colour_shares", "colour_words"]
 _LUMA_STEP = 8
 _CHROMA_STEP = 4
 _NEUTRAL = 128
+_SAMPLED = 3  # of the half-size picture's rows and columns, for what is said of the whole picture
 _NEARLY_GREY = 20  # levels of chroma; a light's cast moves grey things at most so far
 _MOST_CAST = 20.0
 _BLACK, _WHITE = 16.0, 235.0  # of limited range
@@ -56,10 +57,10 @@ class Chroma:
         half = (height // 2, width // 2)
         u, v = i420[height:].reshape(2, *half)
         luma = i420[:height:2, ::2]
-        some_u, some_v = (plane[::2, ::2].astype(np.int16) - _NEUTRAL for plane in (u, v))
+        some_u, some_v = (plane[::_SAMPLED, ::_SAMPLED].astype(np.int16) - _NEUTRAL for plane in (u, v))
         is_coloured = np.maximum(np.abs(some_u), np.abs(some_v)) > _COLOURED
         share = float(is_coloured.mean())
-        some_luma = luma[::2, ::2]
+        some_luma = luma[::_SAMPLED, ::_SAMPLED]
         is_lit = (some_luma > 40) & (some_luma < 225)
         cast = _cast(some_luma[is_lit], some_u[is_lit], some_v[is_lit])
         is_known = share >= _LEAST_COLOURED_SHARE and float(some_luma.mean()) >= _LEAST_LIGHT

@@ -8,6 +8,7 @@ affine field fitted to what is outside every box by iteratively reweighted least
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,10 +40,11 @@ Past = Sequence[tuple[float, Luma]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flow:
-    """``velocity`` (h, w, 2) float32 x and y in source pixels per second, zero where nothing moves; ``speed`` (h, w)
-    float32 its magnitude; ``is_moving`` (h, w); ``dt_s`` the time between the two pictures."""
+    """``velocity_x`` and ``velocity_y`` (h, w) float32 in source pixels per second, y downwards, zero where nothing
+    moves; ``speed`` (h, w) float32 its magnitude; ``is_moving`` (h, w); ``dt_s`` the time between the two pictures."""
 
-    velocity: Floats
+    velocity_x: Floats
+    velocity_y: Floats
     speed: Floats
     is_moving: Mask
     dt_s: float
@@ -55,6 +57,7 @@ class FlowMeter:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._dis.setFinestScale(1)
         self._dis.setPatchSize(6)  # distant people are 20 pixels high
+        self._dis.setGradientDescentIterations(8)
 
     def measure(
         self, luma: Luma, at_s: float, past: Past, is_free: Mask, source_per_px: tuple[float, float]
@@ -70,13 +73,13 @@ class FlowMeter:
         dt_s = at_s - then_s
         if not _LEAST_DT_S <= dt_s <= _MOST_DT_S:
             return None
-        shift = -np.asarray(self._dis.calc(luma, then, None), np.float32)  # (h, w, 2)
-        noise = _subtract_camera(shift, is_free)
-        size = cv2.magnitude(shift[..., 0], shift[..., 1])
+        shift_x, shift_y = cv2.split(self._dis.calc(luma, then, None))  # towards the past
+        noise = _subtract_camera(shift_x, shift_y, is_free)
+        size = cv2.magnitude(shift_x, shift_y)
         is_moving = (size > max(_LEAST_SHIFT_PX, _NOISE_MARGIN * noise)) & _has_changed(luma, then)
-        shift *= np.asarray(source_per_px, np.float32) / np.float32(dt_s)
-        shift *= is_moving[..., None]
-        return Flow(shift, cv2.magnitude(shift[..., 0], shift[..., 1]), is_moving, dt_s)
+        shift_x *= is_moving * np.float32(-source_per_px[0] / dt_s)
+        shift_y *= is_moving * np.float32(-source_per_px[1] / dt_s)
+        return Flow(shift_x, shift_y, cv2.magnitude(shift_x, shift_y), is_moving, dt_s)
 
 
 def flow_of_box(flow: Flow, columns: slice, rows: slice) -> list[float]:
@@ -84,30 +87,31 @@ def flow_of_box(flow: Flow, columns: slice, rows: slice) -> list[float]:
     NaN when nothing moves), RMS deviation from the mean velocity of what moves (source px/s), moving share, and the
     shares of eight directions in the motion (the first is right, then counter-clockwise; zeros when nothing moves)."""
     speed, is_moving = flow.speed[rows, columns], flow.is_moving[rows, columns]
-    velocity = flow.velocity[rows, columns][is_moving]  # (M, 2)
-    if len(velocity) == 0:
+    x, y = flow.velocity_x[rows, columns][is_moving], flow.velocity_y[rows, columns][is_moving]  # (M,)
+    if len(x) == 0:
         return [0.0, 0.0, float("nan"), 0.0, 0.0, *[0.0] * _HISTOGRAM_BINS]
-    peak = np.partition(speed.ravel(), int(_PEAK_SHARE * (speed.size - 1)))[int(_PEAK_SHARE * (speed.size - 1))]
-    mean = velocity.mean(axis=0)
-    spread = float(np.sqrt(np.square(velocity - mean).sum(axis=1).mean()))
-    angle = float(np.degrees(np.arctan2(-mean[1], mean[0])) % 360.0)
-    turns = np.arctan2(-velocity[:, 1], velocity[:, 0]) * (_HISTOGRAM_BINS / (2.0 * np.pi))
-    bins = np.rint(turns).astype(np.intp) % _HISTOGRAM_BINS
+    place = int(_PEAK_SHARE * (speed.size - 1))
+    peak = float(np.partition(speed.ravel(), place)[place])
+    mean_x, mean_y = float(x.mean()), float(y.mean())
+    spread = math.sqrt(float(x.var()) + float(y.var()))
+    angle = math.degrees(math.atan2(-mean_y, mean_x)) % 360.0
+    bins = np.rint(np.arctan2(-y, x) * (_HISTOGRAM_BINS / (2.0 * np.pi))).astype(np.intp) % _HISTOGRAM_BINS
     histogram = np.bincount(bins, weights=speed[is_moving], minlength=_HISTOGRAM_BINS)
     shares = histogram / max(float(histogram.sum()), 1e-9)
-    return [float(speed.mean()), float(peak), angle, spread, len(velocity) / speed.size, *shares.tolist()]
+    return [float(speed.mean()), peak, angle, spread, len(x) / speed.size, *shares.tolist()]
 
 
-def _subtract_camera(shift: Floats, is_free: Mask) -> float:
-    """Take the camera's own motion out of ``shift`` (h, w, 2) in place; the noise of what remains outside the boxes.
+def _subtract_camera(shift_x: Floats, shift_y: Floats, is_free: Mask) -> float:
+    """Take the camera's own motion out of the shifts (h, w) in place; the noise of what remains outside the boxes.
 
     The noise is the median magnitude there, in pixels.
     """
     height, width = is_free.shape
-    chosen = is_free[_GRID_PX // 2 :: _GRID_PX, _GRID_PX // 2 :: _GRID_PX]
+    grid = (slice(_GRID_PX // 2, None, _GRID_PX), slice(_GRID_PX // 2, None, _GRID_PX))
+    chosen = is_free[grid]
     if np.count_nonzero(chosen) < _LEAST_SAMPLES:
         return 0.0
-    seen = shift[_GRID_PX // 2 :: _GRID_PX, _GRID_PX // 2 :: _GRID_PX][chosen].astype(np.float64)  # (n, 2)
+    seen = np.stack([shift_x[grid][chosen], shift_y[grid][chosen]], axis=1).astype(np.float64)  # (n, 2)
     terms = _terms(height, width)[chosen]  # (n, 3)
     fitted = np.zeros((3, 2))
     fitted[0] = np.median(seen, axis=0)
@@ -118,10 +122,10 @@ def _subtract_camera(shift: Floats, is_free: Mask) -> float:
         fitted = np.linalg.solve(weighted.T @ terms + stiffness, weighted.T @ seen)
         error = np.hypot(*(seen - terms @ fitted).T)
     if np.abs(fitted).max() > _LEAST_CAMERA_PX:
-        across = (np.arange(width, dtype=np.float32) / width - 0.5)[None, :, None]
-        down = (np.arange(height, dtype=np.float32) / height - 0.5)[:, None, None]
-        constant, along_x, along_y = fitted.astype(np.float32)
-        shift -= (constant + along_x * across) + along_y * down
+        across = np.arange(width, dtype=np.float32) / width - 0.5
+        down = (np.arange(height, dtype=np.float32) / height - 0.5)[:, None]
+        for shift, (constant, along_x, along_y) in zip((shift_x, shift_y), fitted.T.astype(np.float32), strict=True):
+            np.subtract(shift, constant + along_x * across + along_y * down, out=shift)
     return float(np.median(error))
 
 
