@@ -22,6 +22,7 @@ __all__ = ["MAX_SURPRISE", "Tail", "tail_of"]
 
 MAX_SURPRISE = 14.0
 """No single cue is believed to be rarer than one in a million."""
+_MAX_BEYOND = 2.0  # the tail is not followed further than this beyond what the number of samples can show
 
 _TAIL_SHARE = 0.1
 _MIN_TAIL = 8
@@ -53,7 +54,8 @@ class Tail:
         excess = np.maximum(0.0, x - self.begin) / self.scale
         drop = excess if self.shape < 1e-6 else np.log1p(self.shape * excess) / self.shape
         tail = drop - np.log(self.begin_p)
-        surprise = np.minimum(np.where(x > self.begin, tail, np.minimum(body, -np.log(self.begin_p))), MAX_SURPRISE)
+        surprise = np.where(x > self.begin, tail, np.minimum(body, -np.log(self.begin_p)))
+        surprise = np.minimum(surprise, min(MAX_SURPRISE, np.log(n + 1) + _MAX_BEYOND))
         return np.where(is_known, np.maximum(surprise, 0.0), np.nan)
 
     def __repr__(self) -> str:

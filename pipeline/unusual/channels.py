@@ -21,6 +21,7 @@ __all__ = ["CUES", "KIND_CUE", "SCENE_CUES", "TEXT_CUE", "TRACK_CUES", "Cue", "v
 Floats = NDArray[np.float64]
 Method = Literal["upper", "nearest", "mixture"]
 _WAY_PER_HEIGHT = 0.5  # being two heights away from where others walk weighs as much as one height per second more
+_EDGES = 2.0  # two edges move when a box becomes narrower
 _FIRST_BIN = COLUMNS.index("flow_0_share")
 
 
@@ -28,12 +29,15 @@ _FIRST_BIN = COLUMNS.index("flow_0_share")
 class Cue:
     """One attribute of a track. ``upper``: large values are unusual; ``nearest``: far from every normal sample is;
     ``mixture``: where normal samples are sparse. ``is_scaled``: each number is divided by its normal spread first.
+    ``is_lasting``: who is unusual in this once is so for as long as he is in view, so that looks at one track are one
+    sample of what is normal and not many.
     """
 
     name: str
     method: Method
     of: Callable[[NDArray[Any], Ground], Floats]
     is_scaled: bool = False
+    is_lasting: bool = False
 
 
 def _height(rows: NDArray[Any], ground: Ground) -> Floats:
@@ -41,8 +45,13 @@ def _height(rows: NDArray[Any], ground: Ground) -> Floats:
 
 
 def _speed(rows: NDArray[Any], ground: Ground) -> Floats:
-    pace = np.hypot(column(rows, "velocity_x"), column(rows, "velocity_y"))
+    """Of the box, but no faster than the fastest pixels in it: a box that jumps moves nothing."""
+    pace = np.fmin(np.hypot(column(rows, "velocity_x"), column(rows, "velocity_y")), column(rows, "flow_peak"))
     return (pace / _height(rows, ground))[:, None]
+
+
+def _agitation(rows: NDArray[Any], ground: Ground) -> Floats:
+    return (column(rows, "flow_spread") / _height(rows, ground))[:, None]
 
 
 def _motion(rows: NDArray[Any], ground: Ground) -> Floats:
@@ -69,7 +78,9 @@ def _shape(rows: NDArray[Any], ground: Ground) -> Floats:
 
 
 def _change(rows: NDArray[Any], _: Ground) -> Floats:
-    return np.hypot(column(rows, "growth_per_s"), column(rows, "widening_per_s"))[:, None]
+    """Of the box's sides, but no faster than the fastest pixels could have moved them."""
+    pace = np.hypot(column(rows, "growth_per_s"), column(rows, "widening_per_s"))
+    return np.fmin(pace, _EDGES * column(rows, "flow_peak") / column(rows, "width"))[:, None]
 
 
 def _posture(rows: NDArray[Any], _: Ground) -> Floats:
@@ -83,20 +94,21 @@ def _company(rows: NDArray[Any], ground: Ground) -> Floats:
 
 TRACK_CUES: tuple[Cue, ...] = (
     Cue("speed", "upper", _speed),
+    Cue("agitation", "upper", _agitation),
     Cue("motion", "nearest", _motion, is_scaled=True),
-    Cue("way", "nearest", _way),
-    Cue("place", "nearest", _place),
+    Cue("way", "nearest", _way, is_lasting=True),
+    Cue("place", "nearest", _place, is_lasting=True),
     Cue("shape", "mixture", _shape),
     Cue("change", "upper", _change),
     Cue("posture", "upper", _posture),
-    Cue("company", "mixture", _company),
+    Cue("company", "mixture", _company, is_lasting=True),
 )
 """Cues computed from sample rows; ``appearance`` and ``class`` have data of their own."""
 
 APPEARANCE_CUE = "appearance"
 KIND_CUE = "class"
 TEXT_CUE = "text"
-SCENE_CUES: tuple[str, ...] = ("outside", "flow", "light", "crowd")
+SCENE_CUES: tuple[str, ...] = ("outside", "moving", "flow", "light", "crowd")
 """Cues of the whole frame, in the order of :data:`~pipeline.unusual.samples.SCENE_COLUMNS`; all of them upper."""
 
 CUES: tuple[str, ...] = (*(cue.name for cue in TRACK_CUES), APPEARANCE_CUE, KIND_CUE)

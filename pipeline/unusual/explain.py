@@ -56,6 +56,7 @@ def _number(unit: str, digits: int = 1, scale: float = 1.0) -> Callable[[Floats]
 _WORDING = MappingProxyType(
     {
         "speed": _Wording("moves unusually fast", "faster than", _number("body heights/s")),
+        "agitation": _Wording("moves wildly", "wilder than", _number("body heights/s between its parts", 2)),
         "motion": _Wording(
             "moves in an unusual manner", "motion stranger than", lambda v: f"{v[0]:.2f} body heights/s within the box"
         ),
@@ -90,6 +91,7 @@ _SCENE_WORDING = MappingProxyType(
             "more than",
             lambda v: f"{100 * v[0]:.1f} % of the picture moves outside all boxes",
         ),
+        "moving": _Wording("Unusually much of the picture moves", "more than", _number("% of the picture", 0, 100.0)),
         "flow": _Wording("There is unusually much motion", "more than", _number("% of the picture height/s", 1, 100.0)),
         "light": _Wording("The light changed abruptly", "more than", _number("of 255 brighter or darker", 0)),
         "crowd": _Wording("There are unusually many objects", "more than", _number("objects in view", 0)),

@@ -26,8 +26,9 @@ _WINDOW_S = 0.6  # a velocity is measured over so long
 _MIN_WINDOW_S = 0.15
 _MAX_STEPS = 24
 _MIN_STEP_S = 0.03
-_MIN_CONFIDENCE = 0.3
+_MIN_CONFIDENCE = 0.1
 _EDGE_SHARE = 0.01  # of the picture: a box so close to the border is cut off
+_SAME_SHARE = 0.85
 _LIGHT_S = 30.0
 _NAN = math.nan
 
@@ -71,8 +72,8 @@ class FeatureFold:
         for row, track in zip(rows, seen, strict=True):
             row[:8] = self._box(track, at_s, width, height)
             if looks is not None and track.detection is not None:
-                row[8:12] = _pixels(looks, track.detection, height)
-                row[14:] = [looks.of(track.detection, f"flow_hist_{i}_share") for i in range(FLOW_BINS)]
+                row[8:13] = _pixels(looks, track.detection, height)
+                row[15:] = [looks.of(track.detection, f"flow_hist_{i}_share") for i in range(FLOW_BINS)]
         _relate(rows)
         self._ways = {i: way for i, way in self._ways.items() if at_s - way[-1][0] <= _WINDOW_S}
         scene = self._scene(moment, looks, width, height, len(seen))
@@ -96,11 +97,12 @@ class FeatureFold:
         return [(x1 + x2) / 2, y2, box_wh[1], box_wh[0], velocity_x, velocity_y, growth, widening]
 
     def _scene(self, moment: Moment, looks: Looks | None, width: int, height: int, count: int) -> NDArray[np.float32]:
-        outside = energy = flicker = _NAN
+        outside = moving = energy = flicker = _NAN
         if looks is not None:
             boxes = np.asarray(looks.moving_xyxy, np.float64)
             sides = np.maximum(0.0, boxes[:, 2:] - boxes[:, :2])
             outside = float((sides[:, 0] * sides[:, 1]).sum()) / (width * height)
+            moving = looks.scene("moving_share")
             energy = looks.scene("flow_energy_px_per_s") / height
         light = looks.scene("brightness_luma") if looks is not None else _NAN
         light = moment.finding.note.brightness if math.isnan(light) else light
@@ -111,7 +113,7 @@ class FeatureFold:
             flicker = abs(light - self._light)
             elapsed_s = 0.0 if self._at_s is None else max(0.0, at_s - self._at_s)
             self._light += (light - self._light) * (1 - math.exp(-elapsed_s / _LIGHT_S))
-        return np.array([outside, energy, flicker, count], np.float32)
+        return np.array([outside, moving, energy, flicker, count], np.float32)
 
     def state(self) -> Json:
         """Everything needed to go on elsewhere."""
@@ -141,6 +143,7 @@ def _pixels(looks: Looks, detection: int, height: int) -> list[float]:
     """Flow, its spread, the moving share and the body angle of one detection."""
     return [
         looks.of(detection, "flow_px_per_s") / height,
+        looks.of(detection, "flow_peak_px_per_s") / height,
         looks.of(detection, "flow_spread_px_per_s") / height,
         looks.of(detection, "moving_share"),
         looks.of(detection, "body_angle_deg"),
@@ -154,13 +157,25 @@ def _relate(rows: NDArray[np.float32]) -> None:
     place, velocity = rows[:, 0:2].astype(np.float64), rows[:, 4:6].astype(np.float64)
     apart = place[None, :, :] - place[:, None, :]  # (n, n, 2)
     distance = np.sqrt((apart**2).sum(-1))
-    np.fill_diagonal(distance, np.inf)
+    distance[_doubles(rows)] = np.inf
     nearest = distance.argmin(1)
     index = np.arange(len(rows))
     gap = distance[index, nearest]
     towards = apart[index, nearest] / np.maximum(gap, 1e-6)[:, None]
-    rows[:, 12] = gap
-    rows[:, 13] = ((velocity - velocity[nearest]) * towards).sum(1)
+    gap[~np.isfinite(gap)] = _NAN
+    rows[:, 13] = gap
+    rows[:, 14] = ((velocity - velocity[nearest]) * towards).sum(1)
+
+
+def _doubles(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which tracks (n, n) are the same object as far as boxes tell: one lies within the other."""
+    x, foot, height, width = (rows[:, k].astype(np.float64) for k in range(4))
+    across = np.minimum.outer(x + width / 2, x + width / 2) - np.maximum.outer(x - width / 2, x - width / 2)
+    along = np.minimum.outer(foot, foot) - np.maximum.outer(foot - height, foot - height)
+    area = width * height
+    shared = np.maximum(0.0, across) * np.maximum(0.0, along) / np.minimum.outer(area, area)
+    found: NDArray[np.bool_] = ~(shared < _SAME_SHARE)  # true also where a box has no shape
+    return found | np.eye(len(rows), dtype=np.bool_)
 
 
 @lru_cache(maxsize=4)

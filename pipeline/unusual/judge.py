@@ -34,7 +34,7 @@ __all__ = ["KIND", "Judged", "TrackScore", "UnusualJudge", "UnusualSettings"]
 KIND = "unusual"
 _STATE_VERSION = 1
 _UNUSABLE = frozenset({"offline", "black", "frozen", "covered", "defocused"})
-_WARM_QUOTA = Quota(per_hour=36_000.0, burst=40.0, track_every_s=0.4)
+_WARM_QUOTA = Quota(per_hour=36_000.0, burst=40.0, track_every_s=0.2)
 _DAILY_QUOTA = Quota(per_hour=600.0, burst=40.0, track_every_s=2.0)
 _WARM_EVERY_S = 60.0
 _EVERY_S = 600.0

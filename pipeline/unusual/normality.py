@@ -36,7 +36,8 @@ _FOLD_ROUNDS = 6
 _SEGMENT_S = 20.0
 _LEAST_SEGMENT_S = 2.0
 _LEAST_SEGMENTS = 8
-_APPEARANCE = Cue("appearance", "nearest", lambda rows, _: rows.astype(np.float64))
+_SCENE_STRETCH_S = 4.0
+_APPEARANCE = Cue("appearance", "nearest", lambda rows, _: rows.astype(np.float64), is_lasting=True)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -169,7 +170,7 @@ def learn(number: int, tracks: TrackSamples, scene: SceneSamples, texts: TextSam
     counts: dict[str, int] = {}
     for word, _, _ in set(zip(tracks.label.tolist(), tracks.run.tolist(), tracks.track.tolist(), strict=True)):
         counts[word] = counts.get(word, 0) + 1
-    tails = {name: tail_of(scene.rows[:, i]) for i, name in enumerate(SCENE_CUES)}
+    tails = {name: tail_of(_by_stretch(scene.rows[:, i], scene.at_s)) for i, name in enumerate(SCENE_CUES)}
     return Normality(
         number,
         tracks,
@@ -214,11 +215,30 @@ def _learn_pool(samples: TrackSamples, segment: Ints, ground: Ground) -> Pool:
         rows = samples.appearance if cue is _APPEARANCE else samples.rows
         vectors = vectors_of(cue, rows, ground)
         judge, raw = _learn_cue(cue, vectors, segment)
-        tail = tail_of(raw)
+        tail = tail_of(_by_track(raw, samples) if cue.is_lasting else raw)
         if tail is not None:
             models[cue.name] = _Model(cue, judge, tail)
             normal[:, CUES.index(cue.name)] = tail.surprise(raw)
     return Pool(samples, models, normal)
+
+
+def _by_stretch(raw: NDArray[np.float32], at_s: Floats) -> Floats:
+    """The highest value of every few seconds (stretches,): the next frame looks much like this one."""
+    is_known = np.isfinite(raw)
+    stretches, of_stretch = np.unique(np.floor(at_s[is_known] / _SCENE_STRETCH_S), return_inverse=True)
+    highest = np.full(len(stretches), -np.inf)
+    np.maximum.at(highest, of_stretch.reshape(-1), raw[is_known].astype(np.float64))
+    return highest
+
+
+def _by_track(raw: Floats, samples: TrackSamples) -> Floats:
+    """The highest raw score of every track (tracks,)."""
+    is_known = np.isfinite(raw)
+    names = np.column_stack([samples.run[is_known], samples.track[is_known]])
+    tracks, of_track = np.unique(names, axis=0, return_inverse=True)
+    highest = np.full(len(tracks), -np.inf)
+    np.maximum.at(highest, of_track.reshape(-1), raw[is_known])
+    return highest
 
 
 def _learn_cue(cue: Cue, vectors: Floats, segment: Ints) -> tuple[Neighbours | Mixture | None, Floats]:

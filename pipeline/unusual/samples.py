@@ -39,6 +39,7 @@ COLUMNS: tuple[str, ...] = (
     "growth_per_s",  # of the logarithm of the box height
     "widening_per_s",  # of the logarithm of the box width
     "flow",  # picture heights per second, of the pixels in the box
+    "flow_peak",
     "flow_spread",
     "moving_share",
     "body_angle_deg",
@@ -50,6 +51,7 @@ COLUMNS: tuple[str, ...] = (
 
 SCENE_COLUMNS: tuple[str, ...] = (
     "outside_share",  # share of the picture that moves outside every box
+    "moving_share",  # of the picture
     "flow_energy",  # picture heights per second
     "flicker",  # brightness against its own last half minute, 0..255
     "count",  # objects in view

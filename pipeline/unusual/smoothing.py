@@ -17,7 +17,7 @@ from pipeline.protocols import Json
 
 __all__ = ["TIME_CONSTANT_S", "Smoother"]
 
-TIME_CONSTANT_S = 0.6
+TIME_CONSTANT_S = 0.3
 _FORGET_S = 2.0
 
 Floats = NDArray[np.float64]
