@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from pipeline.bus.server import EmbeddedRedis
+from pipeline.errors import UsageError
 from pipeline.handover import to_descriptor
 from pipeline.settings import Secret, SiteSettings
 from pipeline.telemetry import Telemetry
@@ -72,7 +73,11 @@ def run_site(
     """Run ``jobs`` (every role when None) until SIGTERM or SIGINT; the exit code.
 
     ``beside`` is given the site with its Redis and returns what is asked in every round of supervision: is it over?
+    Raises UsageError for a camera that reads standard input, which child processes do not have.
     """
+    for camera in site.cameras:
+        if "-" in (camera.url.reveal(), camera.detect_url and camera.detect_url.reveal()):
+            raise UsageError(f"Camera {camera.name} is standard input, which only `vedette replay -` reads.")
     with with_redis(site, telemetry) as ready, roles_of(ready, jobs or jobs_of(ready)) as roles:
         supervisor = Supervisor(roles, telemetry)
         is_over = beside(ready) if beside is not None else _never

@@ -36,7 +36,7 @@ from pipeline.detect.selection import labels_of
 from pipeline.errors import UsageError
 from pipeline.settings import CameraSettings, Secret
 
-__all__ = ["CameraBuilder", "check_labels", "default_rules"]
+__all__ = ["CameraBuilder", "check_labels", "default_rules", "has_usable_port"]
 
 T = TypeVar("T")
 

@@ -229,6 +229,10 @@ redis: {url_file: url, password_file: pw, cluster: true}
             "cameras: {a: x}\nredis: {url: 'http://h'}",
             "site.yaml:2: redis.url: expected redis://, rediss:// or unix://",
         ),
+        (
+            "cameras: {a: x}\nredis: {url: 'redis://h:port'}",
+            "site.yaml:2: redis.url: the host is followed by no port from 1 to 65535",
+        ),
         ("cameras: {a: x}\nredis: {cluster: true}", "site.yaml:2: redis.cluster: needs url beside it"),
         ("cameras: {a: x}\nredis: {url: 'redis://h', ca_file: n}", "site.yaml:2: redis.ca_file: there is no such file"),
     ],

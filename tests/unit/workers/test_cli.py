@@ -60,6 +60,7 @@ def an_alert() -> Alert:
         (["replay", "a.mp4", "--start", "yesterday"], 2, "--start"),
         (["replay", "rtsp://viewer:hunter2@camera/stream"], 2, "live"),
         (["run", "nowhere.yaml"], 2, "nowhere.yaml"),
+        (["replay", "-", "--workers", "2"], 2, "standard input"),
         (["cook"], 2, "--help"),
     ],
 )
