@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.config.camera import CameraBuilder, check_labels
+from pipeline.config.camera import CameraBuilder, check_labels, has_usable_port
 from pipeline.config.describe import describe_settings
 from pipeline.config.document import Document, Tree, read_document
 from pipeline.config.faults import Fault, Place, config_error
