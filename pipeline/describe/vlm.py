@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.describe.checkpoint import Checkpoint, available_memory_bytes, find, require_memory
-from pipeline.describe.settings import Dtype, ModelSettings
+from pipeline.describe.settings import ModelSettings
 from pipeline.descriptions import Prompt, Reply
 from pipeline.errors import ModelError
 from pipeline.redact import redact
@@ -46,6 +46,8 @@ GPU_MODELS = ((14.0, "Qwen/Qwen3.5-4B"), (7.0, "Qwen/Qwen3.5-2B"), (0.0, CPU_MOD
 transformers: Any = _library  # half of its functions are typed
 _QUANTIZED_BYTES = {"none": 0.0, "int8": 1.0, "int4": 0.6}  # a weight; four bits and the scales, and what stays wide
 _WARM_UP_TOKENS = 4
+_MIN_WORDS = 256  # one for each byte; where its files are missing, transformers makes a tokenizer of one word
+_SAFE = {"local_files_only": True, "trust_remote_code": False}  # unset, the latter asks whoever is at the terminal
 
 
 class TransformersModel:
@@ -61,7 +63,7 @@ class TransformersModel:
             torch.set_num_threads(settings.threads)
         name = _automatic(self._device) if settings.model == "auto" else settings.model
         checkpoint = find(name, revision=settings.revision, is_offline=settings.is_offline)
-        dtype = _dtype(settings.dtype, self._device)
+        dtype = _dtype(settings, self._device)
         _require_room(checkpoint, settings, dtype, self._device)
         _silence()
         self._processor, self._model = _load(checkpoint, settings, dtype, self._device)
@@ -111,7 +113,9 @@ class TransformersModel:
                 tokens = self._model.generate(
                     **inputs, generation_config=self._generation(prompts[0].max_tokens), logits_processor=[mask]
                 )
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except ModelError:
+            raise
+        except Exception as error:  # processors and kernels raise whatever their parts raise
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()  # out of memory: what the failed batch held is free for the next one
             raise ModelError(f"{self._name} failed to reply ({_first_line(error)}).") from error
@@ -186,11 +190,12 @@ def _automatic(device: torch.device) -> str:
     return next(model for least_gib, model in GPU_MODELS if free_gib >= least_gib)
 
 
-def _dtype(name: Dtype, device: torch.device) -> torch.dtype:
-    """``auto``: bfloat16 where the device computes in it, float16 on older GPUs, else float32."""
-    if name != "auto":
-        found = getattr(torch, name)
-        return found if isinstance(found, torch.dtype) else torch.float32
+def _dtype(settings: ModelSettings, device: torch.device) -> torch.dtype:
+    """``auto``: bfloat16 where the device computes in it, float16 on older GPUs and with int8 weights, else float32."""
+    if settings.dtype != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[settings.dtype]
+    if settings.quantization == "int8":
+        return torch.float16
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
@@ -209,13 +214,13 @@ def _require_room(checkpoint: Checkpoint, settings: ModelSettings, dtype: torch.
 def _load(checkpoint: Checkpoint, settings: ModelSettings, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
     folder = str(checkpoint.folder)
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = transformers.AutoConfig.from_pretrained(folder, **_SAFE)
         if type(config) not in _MODELS._model_mapping:
             raise ModelError(f"The model {checkpoint.name} is of the kind {config.model_type}, which sees no pictures.")
-        processor = _PROCESSORS.from_pretrained(folder, local_files_only=True)
+        processor = _PROCESSORS.from_pretrained(folder, **_SAFE)
         model, loading = _MODELS.from_pretrained(
             folder,
-            local_files_only=True,
+            **_SAFE,
             use_safetensors=True,
             dtype=dtype,
             output_loading_info=True,
@@ -257,6 +262,8 @@ def _require_chat(processor: Any, name: str) -> None:
         raise ModelError(f"The model {name} comes without a processor of pictures.")
     if not (getattr(processor, "chat_template", None) or getattr(tokenizer, "chat_template", None)):
         raise ModelError(f"The model {name} comes without a chat template: it was not made to follow instructions.")
+    if len(tokenizer) < _MIN_WORDS:
+        raise ModelError(f"The model {name} comes without the words of its tokenizer.")
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise ModelError(f"The model {name} comes without a fast tokenizer, which constrained replies need.")
 

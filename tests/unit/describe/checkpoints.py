@@ -71,10 +71,10 @@ def save_qwen(folder: Path) -> Path:
     config = transformers.Qwen3_5Config(
         text_config={
             "vocab_size": len(tokenizer) + 13,  # as published: the embedding is wider than the tokenizer
-            "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,
             "num_key_value_heads": 1, "head_dim": 32, "layer_types": ["linear_attention", "full_attention"],
             "linear_key_head_dim": 16, "linear_value_head_dim": 16, "linear_num_key_heads": 2,
-            "linear_num_value_heads": 4, "max_position_embeddings": 8192,
+            "linear_num_value_heads": 4, "max_position_embeddings": 8192, "initializer_range": 0.4,
             "eos_token_id": ids["<|im_end|>"], "pad_token_id": ids["<|endoftext|>"],
             "rope_parameters": {
                 "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5,
@@ -82,8 +82,8 @@ def save_qwen(folder: Path) -> Path:
             },
         },
         vision_config={
-            "depth": 1, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "out_hidden_size": 64,
-            "num_position_embeddings": 64,
+            "depth": 1, "hidden_size": 64, "intermediate_size": 128, "num_heads": 2, "out_hidden_size": 64,
+            "num_position_embeddings": 64, "initializer_range": 0.4,
         },
         image_token_id=ids["<|image_pad|>"], video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"], vision_end_token_id=ids["<|vision_end|>"],
@@ -115,13 +115,13 @@ def save_smol(folder: Path) -> Path:
         scale_factor=2,
         pad_token_id=tokenizer.pad_token_id,
         text_config={
-            "model_type": "llama", "vocab_size": len(tokenizer), "hidden_size": 48, "intermediate_size": 64,
+            "model_type": "llama", "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 128,
             "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
             "max_position_embeddings": 8192, "eos_token_id": tokenizer.eos_token_id,
             "pad_token_id": tokenizer.pad_token_id,
         },
         vision_config={
-            "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 1, "num_attention_heads": 2,
             "image_size": 64, "patch_size": 16,
         },
     )  # fmt: skip
