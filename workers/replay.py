@@ -25,6 +25,7 @@ from pipeline.telemetry import Telemetry
 from pipeline.types import Alert, Frame, PacketBatch
 from workers import wiring
 from workers.alert import has_ended
+from workers.describers import new_encoder
 from workers.run import jobs_of, run_site
 
 __all__ = ["assign", "length_s", "over_bus", "refuse_recorded", "refuse_unwritable", "single", "write_alerts"]
@@ -100,7 +101,8 @@ def single(
     """
     refuse_live(site)
     detector = wiring.new_detector(site)
-    stages = {camera.name: wiring.new_stage(site, camera.name) for camera in site.cameras}
+    encoder = new_encoder(site, telemetry)
+    stages = {camera.name: wiring.new_stage(site, camera.name, encoder=encoder) for camera in site.cameras}
 
     def read(camera: CameraSettings) -> Iterator[Frame | PacketBatch]:
         values = wiring.frame_reader(camera, site.detector.frame_wh, telemetry, start_at=start_at, has_packets=False)

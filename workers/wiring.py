@@ -22,11 +22,12 @@ from pipeline.bus.topics import PACKETS
 from pipeline.detect.card import model_name
 from pipeline.errors import SourceError, UsageError
 from pipeline.labels import GROUPS
-from pipeline.protocols import Bus, Count, Detector, Tracker
+from pipeline.protocols import Bus, Count, Detector, TextEncoder, Tracker
 from pipeline.settings import BUNDLED_WEIGHTS, CameraSettings, DetectorSettings, RedisSettings, Secret, SiteSettings
 from pipeline.telemetry import Telemetry
 from pipeline.types import Frame, PacketBatch
 from workers.claims import Claims
+from workers.describers import asking, ignore, new_encoder, new_narrator
 from workers.runtime import Liveness
 
 if TYPE_CHECKING:
@@ -125,13 +126,31 @@ def detector_name(settings: DetectorSettings) -> str:
     return model_name(BUNDLED_WEIGHTS if settings.weights is None else Path(settings.weights))
 
 
-def new_stage(site: SiteSettings, camera: str, tracker: Tracker | None = None) -> AlertStage:
-    """The alert stage of one camera: its tracker (or the one that is given), its rules, its health."""
+def new_stage(
+    site: SiteSettings,
+    camera: str,
+    tracker: Tracker | None = None,
+    *,
+    encoder: TextEncoder | None = None,
+    count: Count = ignore,
+) -> AlertStage:
+    """The alert stage of one camera: its tracker (or the one that is given), its narrator, its rules, its health.
+
+    With an ``encoder``, words carry vectors.
+    """
     from pipeline.alert.stage import AlertStage, standard_judges
 
     settings = site.camera(camera).alert
     models = {"detector": detector_name(site.detector), "tracker": "bytetrack"}
-    return AlertStage(settings, tracker or new_tracker(), standard_judges(settings), site.config_hash, models)
+    return AlertStage(
+        settings,
+        tracker or new_tracker(),
+        standard_judges(settings),
+        site.config_hash,
+        models,
+        narrator=new_narrator(site, camera, encoder, count),
+        asking=asking(site, camera),
+    )
 
 
 def new_tracker() -> Tracker:
@@ -236,7 +255,9 @@ def alert(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness
 
     bus = open_bus(site.redis, telemetry.count)
     with scribe(None if job.is_lossless else site.ledger_dir, site.ledger, telemetry) as writer:
-        work(bus, _claims(bus, site, job), partial(new_stage, site), telemetry, liveness, stop, writer)
+        stage_of = partial(new_stage, site, encoder=new_encoder(site, telemetry), count=telemetry.count)
+        claims = _claims(bus, site, job)
+        work(bus, claims, stage_of, telemetry, liveness, stop, writer, is_asking=not job.is_lossless)
     return 0
 
 
