@@ -254,15 +254,14 @@ def _decode_finding(head: Head, blob: bytes) -> Finding:
     expected = (boxes_end + (0 if looks_part is None else looks_size(looks_part, n))) * _FLOAT.itemsize
     if len(blob) != expected:
         raise MessageError(f"finding.blob has {len(blob)} bytes, expected {expected} for {n} detections")
-    values, looks_values = np.split(np.frombuffer(blob, _FLOAT), [boxes_end])
+    numbers = np.frombuffer(blob, _FLOAT)
+    values, looks_values = numbers[:boxes_end], numbers[boxes_end:]
     if not np.isfinite(values).all():
         raise MessageError("finding.blob holds a number that is not finite")
     detections = None
     if labels is not None:
-        xyxy, confidence, embedding = np.split(values, [4 * n, 5 * n])
-        detections = Detections(
-            xyxy.reshape(n, 4), confidence, labels, None if dims is None else embedding.reshape(n, dims)
-        )
+        embedding = None if dims is None else values[5 * n :].reshape(n, dims)
+        detections = Detections(values[: 4 * n].reshape(n, 4), values[4 * n : 5 * n], labels, embedding)
     return Finding(
         read_ref(head.part("ref")),
         _note(head.part("note")),

@@ -150,7 +150,10 @@ class Head:
 
     def texts(self, name: str, most: int, *, most_characters: int = MAX_TEXT) -> tuple[str, ...]:
         """A list of at most ``most`` texts."""
-        return tuple(self._text(value, name, 0, most_characters) for value in self._list(name, most))
+        values = self._list(name, most)
+        if _are_plain(values, most_characters):
+            return tuple(values)
+        return tuple(self._text(value, name, 0, most_characters) for value in values)
 
     def rows(self, name: str, width: int, most: int) -> list[list[int]]:
         """At most ``most`` rows of ``width`` whole numbers."""
@@ -229,6 +232,14 @@ class Head:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _are_plain(values: list[Any], most_characters: int) -> bool:
+    """Whether ``values`` are short texts in ASCII: what nearly all are, told without a look at each (names, labels)."""
+    try:
+        return "".join(values).isascii() and max(map(len, values), default=0) <= most_characters
+    except TypeError:
+        return False
 
 
 def _shown(value: object) -> str:

@@ -62,9 +62,11 @@ def read_looks(head: Head, detections: int, numbers: NDArray[Any]) -> Looks:
     names, scene_names = _names(head, "names"), _names(head, "scene_names")
     if np.isinf(numbers).any():
         raise MessageError("finding.blob holds an infinite number among its looks")
-    ends = np.cumsum([detections * len(names), len(scene_names), 4 * head.integer("moving", least=0, most=MAX_BLOBS)])
-    values, scene_values, moving, still = np.split(numbers, ends)
-    return Looks(names, values.reshape(detections, len(names)), scene_names, scene_values, moving, still)
+    of_boxes = detections * len(names)
+    of_scene = of_boxes + len(scene_names)
+    of_moving = of_scene + 4 * head.integer("moving", least=0, most=MAX_BLOBS)
+    values, scene_values = numbers[:of_boxes].reshape(detections, len(names)), numbers[of_boxes:of_scene]
+    return Looks(names, values, scene_names, scene_values, numbers[of_scene:of_moving], numbers[of_moving:])
 
 
 def _names(head: Head, field: str) -> tuple[str, ...]:
