@@ -22,6 +22,7 @@ GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """Group word -> label words. A word that is both (``person``, ``bag``) means the group."""
+_GROUP_OF: Mapping[str, str] = MappingProxyType({label: group for group, members in GROUPS.items() for label in members})
 
 
 def expand_labels(words: Iterable[str]) -> frozenset[str]:
@@ -31,4 +32,4 @@ def expand_labels(words: Iterable[str]) -> frozenset[str]:
 
 def group_of(label: str) -> str:
     """The group of ``label``; the label itself when it belongs to none."""
-    return next((group for group, members in GROUPS.items() if label in members), label)
+    return _GROUP_OF.get(label, label)

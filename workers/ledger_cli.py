@@ -67,7 +67,8 @@ def instant(text: str | None, option: str, now: datetime | None = None) -> datet
             return datetime.fromtimestamp(at_s, UTC)
         at = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
-        raise UsageError(f"{option} takes an instant such as 2026-11-23T08:00:00Z, or 24h, not {text[:40]!r}.") from None
+        expected = "an instant such as 2026-11-23T08:00:00Z, or a span such as 24h"
+        raise UsageError(f"{option} takes {expected}, not {text[:40]!r}.") from None
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 

@@ -60,7 +60,9 @@ class Continuity:
             if track.id in self._swapped:
                 self._swapped[track.id] = (self._swapped[track.id][0], at_s)
             first_at_s = track.first_at_s if known is None else known.first_at_s
-            lasting = replace(track, id=self._lasting(track.id), first_at_s=first_at_s)
+            lasting_id = self._lasting(track.id)
+            is_as_tracked = (lasting_id, first_at_s) == (track.id, track.first_at_s)
+            lasting = track if is_as_tracked else replace(track, id=lasting_id, first_at_s=first_at_s)
             self._known[track.id] = _sight(lasting, track.id, source_wh)
             followed.append(lasting)
         while len(self._known) > _MAX_REMEMBERED:
