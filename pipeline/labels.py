@@ -22,7 +22,7 @@ GROUPS: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """Group word -> label words. A word that is both (``person``, ``bag``) means the group."""
-_GROUP_OF: Mapping[str, str] = MappingProxyType({label: group for group, members in GROUPS.items() for label in members})
+_GROUP_OF: Mapping[str, str] = MappingProxyType({label: group for group, words in GROUPS.items() for label in words})
 
 
 def expand_labels(words: Iterable[str]) -> frozenset[str]:
