@@ -8,6 +8,7 @@ away shows at its outline: whichever picture has the stronger edges there has th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ _FLICKER_STEP = 0.03  # how much of a coming or going is learned as the place's 
 _MOST_FLICKER = 40.0
 _STILL_AFTER_S = 3.0
 _ABSORBED_AFTER_S = 180.0  # what has lain so long is part of the scene
-_LOST_S = 4.0  # how much faster than it came the memory of a still thing goes when its place is seen without it
+_LOST_S = 0.7  # how fast a still thing is forgotten when its place is seen without it
 _LONGEST_DT_S = 12.0
 _GLOBAL_SHARE = 0.6
 _LEAST_STILL_PX = 10
@@ -37,6 +38,7 @@ _MOST_BLOBS = 16
 _MOST_SHARE = 0.25  # of the picture; more is a change of light
 _COVERED_SHARE = 0.5
 _TAKEN_RATIO = 1.15
+_AROUND_PX = 2
 _FOREGROUND_SHARE = 0.25
 
 Floats = NDArray[np.float32]
@@ -141,8 +143,8 @@ class Background:
 
     def _learn_rest(self, now: Floats, is_foreground: Mask, dt_s: float) -> None:
         is_at_rest = is_foreground & (cv2.absdiff(now, self._fast) < _LEAST_TOLERANCE)
-        self._still_s += np.where(is_at_rest, dt_s, np.where(is_foreground, 0.0, -_LOST_S * dt_s)).astype(np.float32)
-        np.maximum(self._still_s, 0.0, out=self._still_s)
+        fading = np.where(is_foreground, np.float32(1.0), np.float32(math.exp(-dt_s / _LOST_S)))
+        self._still_s = fading * self._still_s + np.float32(dt_s) * is_at_rest
         self._fast += _pace(dt_s, _FAST_S) * (now - self._fast)
 
     def _learn(self, now: Floats, usual: Floats, residual: Floats, is_foreground: Mask, dt_s: float) -> None:
@@ -161,11 +163,15 @@ class Background:
 
     def _was_taken(self, luma: Luma, place: tuple[slice, slice], is_blob: Mask) -> bool:
         """Whether the outline shows in the slow picture and no longer in this one."""
+        rows, columns = place
+        top, left = min(rows.start, _AROUND_PX), min(columns.start, _AROUND_PX)
+        wide = (slice(rows.start - top, rows.stop + _AROUND_PX), slice(columns.start - left, columns.stop + _AROUND_PX))
+        mask = np.zeros(luma[wide].shape, np.uint8)
+        mask[top : top + is_blob.shape[0], left : left + is_blob.shape[1]] = is_blob
         kernel = np.ones((3, 3), np.uint8)
-        padded = np.pad(is_blob.view(np.uint8), 1)
-        outline = (cv2.dilate(padded, kernel) != cv2.erode(padded, kernel))[1:-1, 1:-1]
-        here = cv2.morphologyEx(luma[place].astype(np.float32), cv2.MORPH_GRADIENT, kernel)[outline].mean()
-        before = cv2.morphologyEx(self._slow[place], cv2.MORPH_GRADIENT, kernel)[outline].mean()
+        outline = cv2.dilate(mask, kernel) != cv2.erode(mask, kernel)
+        here = cv2.morphologyEx(luma[wide].astype(np.float32), cv2.MORPH_GRADIENT, kernel)[outline].mean()
+        before = cv2.morphologyEx(self._slow[wide], cv2.MORPH_GRADIENT, kernel)[outline].mean()
         return bool(before > _TAKEN_RATIO * here)
 
 

@@ -74,12 +74,13 @@ class FlowMeter:
         if not _LEAST_DT_S <= dt_s <= _MOST_DT_S:
             return None
         shift_x, shift_y = cv2.split(self._dis.calc(luma, then, None))  # towards the past
-        noise = _subtract_camera(shift_x, shift_y, is_free)
-        size = cv2.magnitude(shift_x, shift_y)
-        is_moving = (size > max(_LEAST_SHIFT_PX, _NOISE_MARGIN * noise)) & _has_changed(luma, then)
+        noise, camera_px = _subtract_camera(shift_x, shift_y, is_free)
+        is_moving = _size(shift_x, shift_y) > max(_LEAST_SHIFT_PX, _NOISE_MARGIN * noise)
+        if camera_px < _LEAST_SHIFT_PX:  # a thing that keeps up with a moving camera changes nothing
+            is_moving &= _has_changed(luma, then)
         shift_x *= is_moving * np.float32(-source_per_px[0] / dt_s)
         shift_y *= is_moving * np.float32(-source_per_px[1] / dt_s)
-        return Flow(shift_x, shift_y, cv2.magnitude(shift_x, shift_y), is_moving, dt_s)
+        return Flow(shift_x, shift_y, _size(shift_x, shift_y), is_moving, dt_s)
 
 
 def flow_of_box(flow: Flow, columns: slice, rows: slice) -> list[float]:
@@ -101,16 +102,16 @@ def flow_of_box(flow: Flow, columns: slice, rows: slice) -> list[float]:
     return [float(speed.mean()), peak, angle, spread, len(x) / speed.size, *shares.tolist()]
 
 
-def _subtract_camera(shift_x: Floats, shift_y: Floats, is_free: Mask) -> float:
-    """Take the camera's own motion out of the shifts (h, w) in place; the noise of what remains outside the boxes.
+def _subtract_camera(shift_x: Floats, shift_y: Floats, is_free: Mask) -> tuple[float, float]:
+    """Take the camera's own motion out of the shifts (h, w) in place.
 
-    The noise is the median magnitude there, in pixels.
+    Returns the noise, which is the median of what remains outside the boxes, and the camera's own shift; both pixels.
     """
     height, width = is_free.shape
     grid = (slice(_GRID_PX // 2, None, _GRID_PX), slice(_GRID_PX // 2, None, _GRID_PX))
     chosen = is_free[grid]
     if np.count_nonzero(chosen) < _LEAST_SAMPLES:
-        return 0.0
+        return 0.0, 0.0
     seen = np.stack([shift_x[grid][chosen], shift_y[grid][chosen]], axis=1).astype(np.float64)  # (n, 2)
     terms = _terms(height, width)[chosen]  # (n, 3)
     fitted = np.zeros((3, 2))
@@ -121,12 +122,13 @@ def _subtract_camera(shift_x: Floats, shift_y: Floats, is_free: Mask) -> float:
         weighted = terms * (error < max(3.0 * float(np.median(error)), _LEAST_CAMERA_PX))[:, None]
         fitted = np.linalg.solve(weighted.T @ terms + stiffness, weighted.T @ seen)
         error = np.hypot(*(seen - terms @ fitted).T)
-    if np.abs(fitted).max() > _LEAST_CAMERA_PX:
+    camera_px = float(np.abs(fitted).max())
+    if camera_px > _LEAST_CAMERA_PX:
         across = np.arange(width, dtype=np.float32) / width - 0.5
         down = (np.arange(height, dtype=np.float32) / height - 0.5)[:, None]
         for shift, (constant, along_x, along_y) in zip((shift_x, shift_y), fitted.T.astype(np.float32), strict=True):
             np.subtract(shift, constant + along_x * across + along_y * down, out=shift)
-    return float(np.median(error))
+    return float(np.median(error)), camera_px
 
 
 @lru_cache(maxsize=8)
@@ -136,6 +138,11 @@ def _terms(height: int, width: int) -> NDArray[np.float64]:
     terms = np.stack([np.ones(xs.shape), xs / width - 0.5, ys / height - 0.5], axis=-1)
     terms.flags.writeable = False
     return terms
+
+
+def _size(x: Floats, y: Floats) -> Floats:
+    """Length of the vectors. Not OpenCV's: with IPP its last bit depends on where in memory the numbers lie."""
+    return np.sqrt(x * x + y * y)
 
 
 def _has_changed(luma: Luma, then: Luma) -> Mask:
