@@ -2,7 +2,7 @@
 
 In: the site's settings through an inherited descriptor (so no secret is in ``ps``). Imports only what its role needs: a
 camera's ingest process stays small. Exit 0 told to stop or done, 1 failed, 2 cannot use its settings.
-Next files: ``workers/ingest.py``, ``workers/detect.py``, ``workers/alert.py``.
+Next files: ``workers/ingest.py``, ``workers/detect.py``, ``workers/alert.py``, ``workers/describe.py``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from workers.supervisor import Role
 
 __all__ = ["Job", "child_role", "main", "run_role"]
 
-ORDERS = {"ingest": 0, "detect": 1, "alert": 2}
+ORDERS = {"ingest": 0, "detect": 1, "describe": 1, "alert": 2}
+DESCRIBE_STALL_S = 600.0
+"""A model may take so long to load, or for a batch."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -35,8 +37,9 @@ class Job:
     """Which part of a role's work a process does.
 
     ``camera``: for ingest, the camera it reads. ``index`` of ``count``: for detect and alert, which share of the
-    cameras it prefers. ``is_lossless``: recordings, where a full queue makes the producer wait. ``port``: where metrics
-    are served, 0 for nowhere. ``start_at``: when the recordings began, None to ask them.
+    cameras it prefers; for describe, which of the workers it is that share the budget. ``is_lossless``: recordings,
+    where a full queue makes the producer wait. ``port``: where metrics are served, 0 for nowhere. ``start_at``: when
+    the recordings began, None to ask them.
     ``is_quiet``: log warnings only, because somebody watches the terminal.
     """
 
@@ -75,13 +78,15 @@ def run_role(job: Job, site: SiteSettings, telemetry: Telemetry) -> int:
     """Do ``job`` until told to stop; its exit code. Raises VedetteError for settings that cannot be used."""
     from workers import wiring
 
-    liveness = Liveness(time.monotonic)
+    liveness = Liveness(time.monotonic, DESCRIBE_STALL_S) if job.role == "describe" else Liveness(time.monotonic)
     with telemetry.serving(site.telemetry.host, job.port, liveness.report), stop_on_signals() as stop:
         telemetry.log.info("role_ready", role=job.name)
         if job.role == "ingest":
             return wiring.ingest(site, job, telemetry, liveness, stop)
         if job.role == "detect":
             return wiring.detect(site, job, telemetry, liveness, stop)
+        if job.role == "describe":
+            return wiring.describe(site, job, telemetry, liveness, stop)
         return wiring.alert(site, job, telemetry, liveness, stop)
 
 

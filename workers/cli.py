@@ -95,23 +95,24 @@ def run(
     site: Site,
     detectors: Annotated[int, typer.Option(min=1, help="Detect processes.")] = 1,
     alerters: Annotated[int, typer.Option(min=1, help="Alert processes.")] = 1,
+    describers: Annotated[int, typer.Option(min=0, help="Describe processes; they share the budget.")] = 1,
 ) -> None:
     """Run every role of a site on this machine, supervised, until told to stop."""
     from pipeline.config import load_site
     from workers.run import jobs_of, run_site
 
     settings = load_site(site)
-    jobs = jobs_of(settings, detectors=detectors, alerters=alerters)
+    jobs = jobs_of(settings, detectors=detectors, alerters=alerters, describers=describers)
     raise typer.Exit(run_site(settings, _telemetry("run"), jobs=jobs))
 
 
 @app.command()
 def worker(
-    role: Annotated[str, typer.Argument(help="ingest, detect or alert.")],
+    role: Annotated[str, typer.Argument(help="ingest, detect, alert or describe.")],
     site: Site,
     camera: Annotated[str | None, typer.Option(help="ingest: only this camera, in this process.")] = None,
-    index: Annotated[int, typer.Option(min=0, help="detect, alert: which of --count workers this is.")] = 0,
-    count: Annotated[int, typer.Option(min=1, help="detect, alert: how many workers share the cameras.")] = 1,
+    index: Annotated[int, typer.Option(min=0, help="All but ingest: which of --count workers this is.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="All but ingest: how many workers share the work.")] = 1,
 ) -> None:
     """Run one role of a site, for containers. The site has to name its Redis, except for trying things out."""
     from pipeline.config import load_site

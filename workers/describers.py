@@ -1,12 +1,13 @@
 """Picks who puts scenes into words: the narrator of each camera, the text encoder, and the model that describes.
 
-In: ``SiteSettings``. Out: what the alert role, the describe role, replay and ``vedette describe`` are built from; a part
+In: ``SiteSettings``. Out: what the alert role, the describe role, replay and ``vedette describe`` are built from; part
 of ``workers/wiring.py`` in a file of its own. Next: ``pipeline/describe/narrator.py``, ``pipeline/describe/stage.py``.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,16 +16,21 @@ from pipeline.alert.asking import AskSettings
 from pipeline.describe.budget import Budget
 from pipeline.descriptions import Prompt, Reply
 from pipeline.errors import ModelError
-from pipeline.protocols import Count, TextEncoder
+from pipeline.protocols import Bus, Count, TextEncoder
 from pipeline.settings import SiteSettings
 from pipeline.telemetry import Telemetry
+from workers.runtime import Liveness, bus_patience
 
 if TYPE_CHECKING:
     from pipeline.describe.narrator import SceneNarrator
     from pipeline.describe.settings import DescribeSettings
     from pipeline.describe.stage import DescribeStage, Model, Pictures
+    from workers.child import Job
 
-__all__ = ["asking", "describer", "ignore", "new_encoder", "new_narrator"]
+__all__ = ["asking", "describer", "ignore", "new_encoder", "new_narrator", "serve"]
+
+SLACK_S = 30.0
+"""Beside the model's own time: reading packets, decoding pictures, keeping what was said."""
 
 
 def ignore(name: str, camera: str, reason: str) -> None:
@@ -60,6 +66,35 @@ def new_narrator(
 
     zones = {zone.name: zone.polygon_norm for zone in site.camera(camera).alert.zones}
     return SceneNarrator(FactsFold(camera, zones), language=site.describe.language, encoder=encoder, count=count)
+
+
+def serve(
+    site: SiteSettings, job: Job, bus: Bus, telemetry: Telemetry, liveness: Liveness, stop: threading.Event
+) -> int:
+    """The describe role: describe what is asked for on ``bus`` until told to stop; the exit code."""
+    from pipeline.store.descriptions import DescriptionStore
+    from workers.describe import Notebook, load_budget, packet_pictures, save_budget, work
+
+    settings, kept = site.describe, site.search
+    encoder = new_encoder(site, telemetry)
+    with (
+        DescriptionStore(site.descriptions_file, encoder, max_descriptions=kept.max_descriptions) as store,
+        describer(
+            settings,
+            packet_pictures(bus, settings),
+            telemetry,
+            share=job.count,
+            before_asking=lambda budget: save_budget(bus, budget, job.index),
+        ) as (stage, budget),
+    ):
+        if bus_patience(lambda: load_budget(bus, budget, job.index, telemetry), stop, telemetry, liveness) is None:
+            return 0
+        batch = settings.server.concurrency if settings.server is not None else settings.model.max_batch
+        notebook = Notebook(store.add, store.forget_before, kept.keep_days * 86_400.0, telemetry)
+        telemetry.log.info("describer_ready", backend=settings.backend, batch=batch)
+        hold_s = settings.timeout_s * (batch + 1) + SLACK_S
+        work(bus, stage, notebook, telemetry, liveness, stop, batch=batch, hold_s=hold_s)
+    return 0
 
 
 @contextmanager

@@ -36,12 +36,23 @@ def with_redis(site: SiteSettings, telemetry: Telemetry) -> Iterator[SiteSetting
 
 
 def jobs_of(
-    site: SiteSettings, *, detectors: int = 1, alerters: int = 1, is_lossless: bool = False, is_quiet: bool = False
+    site: SiteSettings,
+    *,
+    detectors: int = 1,
+    alerters: int = 1,
+    describers: int = 1,
+    is_lossless: bool = False,
+    is_quiet: bool = False,
 ) -> list[Job]:
-    """What has to be done: one ingest per camera, and so many detect and alert workers, each with its metrics port."""
+    """What has to be done: one ingest per camera, and so many workers of the other roles, each with its metrics port.
+
+    A replay without loss has nobody describe: when a model's words arrive is not the same twice.
+    """
     jobs = [Job("alert", index=index, count=alerters) for index in range(alerters)]
     jobs += [Job("detect", index=index, count=detectors) for index in range(detectors)]
     jobs += [Job("ingest", camera=camera.name) for camera in site.cameras]
+    if not is_lossless:
+        jobs += [Job("describe", index=index, count=describers) for index in range(describers)]
     first = site.telemetry.port
     return [
         replace(job, is_lossless=is_lossless, is_quiet=is_quiet, port=first + 1 + place if first else 0)

@@ -1,7 +1,7 @@
 """Picks the adapters: the only place that knows which detector, tracker, bus and camera reader a site runs with.
 
-In: ``SiteSettings`` and a ``Job``. Out: a role at work (``ingest``, ``detect``, ``alert``), or its parts for replay and
-bench. Heavy imports stay inside the functions, so that each process loads only what its role needs.
+In: ``SiteSettings`` and a ``Job``. Out: a role at work (``ingest``, ``detect``, ``alert``, ``describe``), or its parts
+for replay and bench. Heavy imports stay inside the functions, so that each process loads only what its role needs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pipeline.settings import BUNDLED_WEIGHTS, CameraSettings, DetectorSettings,
 from pipeline.telemetry import Telemetry
 from pipeline.types import Frame, PacketBatch
 from workers.claims import Claims
-from workers.describers import asking, ignore, new_encoder, new_narrator
+from workers.describers import asking, ignore, new_encoder, new_narrator, serve
 from workers.runtime import Liveness
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "alert",
+    "describe",
     "detect",
     "frame_reader",
     "ingest",
@@ -259,6 +260,11 @@ def alert(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness
         claims = _claims(bus, site, job)
         work(bus, claims, stage_of, telemetry, liveness, stop, writer, is_asking=not job.is_lossless)
     return 0
+
+
+def describe(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness, stop: threading.Event) -> int:
+    """Describe what is asked for until told to stop; the exit code."""
+    return serve(site, job, open_bus(site.redis, telemetry.count), telemetry, liveness, stop)
 
 
 def is_recording(camera: CameraSettings) -> bool:
