@@ -26,6 +26,7 @@ from pipeline.types import (
     FrameKey,
     FrameNote,
     FrameRef,
+    Looks,
     Packet,
     PacketBatch,
     StreamInfo,
@@ -68,7 +69,33 @@ def detections(draw: st.DrawFn) -> Detections:
     )
 
 
-FINDINGS = st.builds(Finding, REFS, NOTES, st.none() | detections(), st.text(st.characters(codec="utf-8"), max_size=9))
+NUMBERS = st.floats(width=32, allow_infinity=False)
+
+
+@st.composite
+def looks_of(draw: st.DrawFn, n: int) -> Looks:
+    names, scene_names = (tuple(draw(st.lists(NAMES, max_size=4, unique=True))) for _ in range(2))
+    boxes = npst.arrays(np.float32, st.tuples(st.integers(0, 3), st.just(4)), elements=FLOAT32)
+    return Looks(
+        names,
+        draw(npst.arrays(np.float32, (n, len(names)), elements=NUMBERS)),
+        scene_names,
+        draw(npst.arrays(np.float32, len(scene_names), elements=NUMBERS)),
+        draw(boxes),
+        draw(boxes),
+    )
+
+
+@st.composite
+def findings_with_looks(draw: st.DrawFn) -> Finding:
+    seen = draw(detections())
+    return Finding(draw(REFS), draw(NOTES), seen, "vedette-n", draw(looks_of(len(seen))))
+
+
+BARE_FINDINGS = st.builds(
+    Finding, REFS, NOTES, st.none() | detections(), st.text(st.characters(codec="utf-8"), max_size=9)
+)
+FINDINGS = BARE_FINDINGS | findings_with_looks()
 STREAMS = st.builds(StreamInfo, NAMES, st.binary(max_size=40), st.tuples(SIDES, SIDES), TIME_BASES)
 PACKETS = st.builds(Packet, INT64, INT64, INT64, st.booleans(), st.binary(max_size=60))
 BATCHES = st.builds(PacketBatch, NAMES, INT64, STREAMS, INSTANTS, INT64, st.lists(PACKETS, max_size=5).map(tuple))
@@ -105,6 +132,90 @@ def test_findings_round_trip(before: Finding) -> None:
         else:
             assert theirs.dtype == np.float32
             np.testing.assert_array_equal(theirs, mine)
+
+
+@given(findings_with_looks())
+def test_looks_round_trip(before: Finding) -> None:
+    after = over_the_wire(before)
+    assert isinstance(after, Finding)
+    assert before.looks is not None
+    assert after.looks is not None
+    assert (after.looks.names, after.looks.scene_names) == (before.looks.names, before.looks.scene_names)
+    for name in ("values", "scene_values", "moving_xyxy", "still_xyxy"):
+        np.testing.assert_array_equal(getattr(after.looks, name), getattr(before.looks, name))
+
+
+LOOKED = replace(
+    finding(0),
+    looks=Looks(
+        ("flow_px_per_s", "sharpness"),
+        np.array([[1.5, np.nan], [2.5, 3.5]]),
+        ("rain_share",),
+        np.array([np.nan]),
+        np.array([[1.0, 2, 3, 4]]),
+        np.zeros((0, 4)),
+    ),
+)
+
+
+def test_a_finding_of_a_writer_without_looks_has_none() -> None:
+    fields = {name: bytes(value) for name, value in codec.encode(finding(0)).items()}
+    head = json.loads(fields[b"head"])
+    del head["looks"]
+    after = codec.decode({**fields, b"head": json.dumps(head).encode()})
+    assert isinstance(after, Finding)
+    assert after.looks is None
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "says"),
+    [
+        ("names", ["a", "a"], "different names"),
+        ("names", None, "different names"),
+        ("names", ["flow_px_per_s"], "bytes, expected"),
+        ("names", ["x"] * 513, "names"),
+        ("names", [1, 2], "names"),
+        ("scene_names", [], "bytes, expected"),
+        ("moving", -1, "moving"),
+        ("moving", 10**9, "moving"),
+        ("moving", True, "moving"),
+        ("still", 1, "bytes, expected"),
+        ("still", "1", "still"),
+    ],
+)
+def test_hostile_looks_are_refused(part: str, value: object, says: str) -> None:
+    fields = {name: bytes(field) for name, field in codec.encode(LOOKED).items()}
+    head = json.loads(fields[b"head"])
+    head["looks"][part] = value
+    with pytest.raises(MessageError, match=says):
+        codec.decode({**fields, b"head": json.dumps(head).encode()})
+
+
+@pytest.mark.parametrize("looks", [[], "looks", 1, {}, {"names": []}])
+def test_looks_of_another_kind_are_refused(looks: object) -> None:
+    fields = {name: bytes(field) for name, field in codec.encode(LOOKED).items()}
+    head = {**json.loads(fields[b"head"]), "looks": looks}
+    with pytest.raises(MessageError):
+        codec.decode({**fields, b"head": json.dumps(head).encode()})
+
+
+def test_infinite_looks_are_refused_both_ways() -> None:
+    assert LOOKED.looks is not None
+    with pytest.raises(MessageError, match="infinite"):
+        codec.encode(replace(LOOKED, looks=replace(LOOKED.looks, scene_values=np.array([np.inf]))))
+    fields = {name: bytes(field) for name, field in codec.encode(LOOKED).items()}
+    place = fields[b"blob"].index(np.float32(2.5).tobytes())
+    blob = fields[b"blob"][:place] + np.float32(np.inf).tobytes() + fields[b"blob"][place + 4 :]
+    with pytest.raises(MessageError, match="infinite"):
+        codec.decode({**fields, b"blob": blob})
+
+
+def test_looks_at_nothing_are_refused() -> None:
+    fields = {name: bytes(field) for name, field in codec.encode(LOOKED).items()}
+    head = {**json.loads(fields[b"head"]), "labels": None, "embedding_size": None}
+    blob = fields[b"blob"][-4 * 5 :]  # the scene's number and the one box
+    with pytest.raises(MessageError, match="looks"):
+        codec.decode({**fields, b"head": json.dumps(head).encode(), b"blob": blob})
 
 
 @given(BATCHES)
