@@ -51,7 +51,7 @@ _RELATION: Mapping[str, tuple[str, str]] = MappingProxyType(
         "approaching": ("approaches", "approach each other"),
         "meeting": ("meets", "meet"),
         "following": ("follows", "walk one behind the other"),
-        "dispersing": ("moves away from", "move away from each other"),
+        "dispersing": ("separates from", "separate"),
         "beside": ("is beside", "are beside each other"),
     }
 )

@@ -54,7 +54,7 @@ _RELATION: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "approaching": ("正在靠近", "正在互相靠近"),
         "meeting": ("与其会合：", "会合"),
-        "following": ("跟在后面：", "一前一后行走"),
+        "following": ("跟在后面：", "一前一后前行"),
         "dispersing": ("正在远离", "正在互相远离"),
         "beside": ("位于旁边：", "彼此相邻"),
     }
