@@ -54,7 +54,7 @@ def an_alert() -> Alert:
         (["alerts", "--redis", "redis://bus:hunter2@127.0.0.1:port"], 2, "redis://***@127.0.0.1:port"),
         (["alerts", "--redis", "redis://h", "--config", "site.yaml"], 2, "not both"),
         (["watch", "rtsp://viewer:hunter2@[camera/stream"], 2, "***"),
-        (["worker", "cook", "site.yaml"], 2, "ingest, detect, alert"),
+        (["worker", "cook", "site.yaml"], 2, "ingest, detect, describe, alert"),
         (["worker", "detect", "site.yaml", "--index", "2", "--count", "2"], 2, "--index"),
         (["replay", "a.mp4", "--speed", "0"], 2, "--speed"),
         (["replay", "a.mp4", "--start", "yesterday"], 2, "--start"),
