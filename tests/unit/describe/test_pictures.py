@@ -16,7 +16,7 @@ from pipeline.ingest.camera import CameraConfig, CameraReader
 from pipeline.ingest.source import SourceConfig
 from pipeline.types import PacketBatch
 from tests.clips import numbered, read_number, write_clip
-from tests.unit.describe.requests import AT, person, request
+from tests.unit.describe.asking import AT, person, request
 
 NOW_S = AT.timestamp()
 OPEN = PrivacySettings()

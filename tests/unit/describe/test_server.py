@@ -29,7 +29,7 @@ from pipeline.descriptions import Prompt
 from pipeline.errors import ModelError, UsageError
 from tests.unit.describe import chat_server
 from tests.unit.describe.chat_server import ChatServer, completion
-from tests.unit.describe.requests import AT, person, request
+from tests.unit.describe.asking import AT, person, request
 
 GOOD = completion('{"title": "A person"}')
 PROMPT = Prompt("Describe.", "What?", (np.zeros((4, 6, 3), np.uint8),), schema(), 200)

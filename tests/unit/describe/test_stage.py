@@ -17,7 +17,7 @@ from pipeline.describe.pictures import ModelPicture
 from pipeline.describe.stage import DescribeStage, Model, Outcome
 from pipeline.descriptions import Claim, DescribeRequest, Prompt, Reply, SceneFacts
 from pipeline.errors import ModelError, SourceError
-from tests.unit.describe.requests import AT, person, request
+from tests.unit.describe.asking import AT, person, request
 
 GOOD = {
     "title": "A man at the gate",

@@ -21,7 +21,7 @@ from pipeline.describe.settings import ModelSettings
 from pipeline.descriptions import Prompt
 from pipeline.errors import ModelError
 from tests.unit.describe import checkpoints
-from tests.unit.describe.requests import person, request
+from tests.unit.describe.asking import person, request
 
 pytest.importorskip("transformers", reason="the extra `models` is not installed")
 pytest.importorskip("llguidance", reason="the extra `models` is not installed")
