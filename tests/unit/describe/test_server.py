@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pipeline.describe.breaker import Breaker
+from pipeline.describe.calls import NotAsked
 from pipeline.describe.pictures import Shot, choose
 from pipeline.describe.prompts import build
 from pipeline.describe.reply import parse, schema
@@ -28,8 +29,8 @@ from pipeline.describe.settings import (
 from pipeline.descriptions import Prompt
 from pipeline.errors import ModelError, UsageError
 from tests.unit.describe import chat_server
-from tests.unit.describe.chat_server import ChatServer, completion
 from tests.unit.describe.asking import AT, person, request
+from tests.unit.describe.chat_server import ChatServer, completion
 
 GOOD = completion('{"title": "A person"}')
 PROMPT = Prompt("Describe.", "What?", (np.zeros((4, 6, 3), np.uint8),), schema(), 200)
@@ -378,14 +379,14 @@ def test_after_failures_in_a_row_the_server_is_left_alone_until_the_pause_is_ove
         for _ in range(2):
             with pytest.raises(ModelError, match="404"):
                 model.reply([PROMPT])
-        with pytest.raises(ModelError, match="left alone for 30 s"):
+        with pytest.raises(NotAsked, match="left alone for 30 s"):
             model.reply([PROMPT])
         assert len(server.bodies) == 2
         clock[0] = 30.0
         with pytest.raises(ModelError, match="404"):
             model.reply([PROMPT])
         clock[0] = 60.0
-        with pytest.raises(ModelError, match="left alone for 30 s"):
+        with pytest.raises(NotAsked, match="left alone for 30 s"):
             model.reply([PROMPT])
         clock[0] = 90.0
         assert model.reply([PROMPT])[0].text
