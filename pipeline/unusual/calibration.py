@@ -62,8 +62,12 @@ class Tail:
         return f"Tail(n={len(self.normal)}, begin={self.begin:.3g}, scale={self.scale:.3g}, shape={self.shape:.2f})"
 
 
-def tail_of(scores: NDArray[Any]) -> Tail | None:
-    """The law of normal raw ``scores`` (n,); None when there are too few to say anything."""
+def tail_of(scores: NDArray[Any], grain: float = 0.0) -> Tail | None:
+    """The law of normal raw ``scores`` (n,); None when there are too few to say anything.
+
+    The tail falls to 1/e over no less than ``grain``: where life is very regular, differences too small to mean
+    anything are still nothing unusual.
+    """
     normal = np.sort(np.asarray(scores, np.float64)[np.isfinite(scores)])
     n = len(normal)
     if n < _MIN_SAMPLES:
@@ -72,7 +76,7 @@ def tail_of(scores: NDArray[Any]) -> Tail | None:
     begin = float(normal[n - in_tail - 1])
     excess = normal[n - in_tail :] - begin
     spread = float(normal[-1] - normal[0])
-    scale, shape = _pareto(excess, max(_LEAST_SCALE * spread, 1e-6 * max(1.0, abs(begin))))
+    scale, shape = _pareto(excess, max(grain, _LEAST_SCALE * spread, 1e-6 * max(1.0, abs(begin))))
     return Tail(normal, begin, (1 + in_tail) / (n + 1), scale, shape)
 
 

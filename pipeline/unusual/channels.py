@@ -6,8 +6,9 @@ heights, body heights per second, or logarithms, NaN where unknown. Next file: `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,18 @@ from numpy.typing import NDArray
 from pipeline.unusual.ground import Ground
 from pipeline.unusual.samples import COLUMNS, FLOW_BINS, column
 
-__all__ = ["CUES", "KIND_CUE", "SCENE_CUES", "TEXT_CUE", "TRACK_CUES", "Cue", "vectors_of"]
+__all__ = [
+    "APPEARANCE_CUE",
+    "CUES",
+    "KIND_CUE",
+    "SCENE_CUES",
+    "SCENE_GRAINS",
+    "TEXT_CUE",
+    "TEXT_GRAIN",
+    "TRACK_CUES",
+    "Cue",
+    "vectors_of",
+]
 
 Floats = NDArray[np.float64]
 Method = Literal["upper", "nearest", "mixture"]
@@ -29,13 +41,16 @@ _FIRST_BIN = COLUMNS.index("flow_0_share")
 class Cue:
     """One attribute of a track. ``upper``: large values are unusual; ``nearest``: far from every normal sample is;
     ``mixture``: where normal samples are sparse. ``is_scaled``: each number is divided by its normal spread first.
-    ``is_lasting``: who is unusual in this once is so for as long as he is in view, so that looks at one track are one
-    sample of what is normal and not many.
+
+    ``grain``: a raw score (the value, a distance, a negative logarithm of density) has to grow by so much at the least
+    to become rarer by 1/e. ``is_lasting``: who is unusual in this once is so for as long as he is in view, so that
+    looks at one track are one sample of what is normal and not many.
     """
 
     name: str
     method: Method
     of: Callable[[NDArray[Any], Ground], Floats]
+    grain: float
     is_scaled: bool = False
     is_lasting: bool = False
 
@@ -93,25 +108,31 @@ def _company(rows: NDArray[Any], ground: Ground) -> Floats:
 
 
 TRACK_CUES: tuple[Cue, ...] = (
-    Cue("speed", "upper", _speed),
-    Cue("agitation", "upper", _agitation),
-    Cue("motion", "nearest", _motion, is_scaled=True),
-    Cue("way", "nearest", _way, is_lasting=True),
-    Cue("place", "nearest", _place, is_lasting=True),
-    Cue("shape", "mixture", _shape),
-    Cue("change", "upper", _change),
-    Cue("posture", "upper", _posture),
-    Cue("company", "mixture", _company, is_lasting=True),
+    Cue("speed", "upper", _speed, grain=0.1),
+    Cue("agitation", "upper", _agitation, grain=0.03),
+    Cue("motion", "nearest", _motion, grain=0.1, is_scaled=True),
+    Cue("way", "nearest", _way, grain=0.1, is_lasting=True),
+    Cue("place", "nearest", _place, grain=0.15, is_lasting=True),
+    Cue("shape", "mixture", _shape, grain=0.5),
+    Cue("change", "upper", _change, grain=0.1),
+    Cue("posture", "upper", _posture, grain=2.0),
+    Cue("company", "mixture", _company, grain=0.5, is_lasting=True),
 )
 """Cues computed from sample rows; ``appearance`` and ``class`` have data of their own."""
 
-APPEARANCE_CUE = "appearance"
+APPEARANCE_CUE = Cue("appearance", "nearest", lambda rows, _: np.asarray(rows, np.float64), 0.03, is_lasting=True)
+"""Computed from appearance vectors in the place of rows."""
+
 KIND_CUE = "class"
 TEXT_CUE = "text"
-SCENE_CUES: tuple[str, ...] = ("outside", "moving", "flow", "light", "crowd")
+TEXT_GRAIN = 0.03
+SCENE_GRAINS: Mapping[str, float] = MappingProxyType(
+    {"outside": 0.003, "moving": 0.02, "flow": 0.005, "light": 3.0, "crowd": 0.5}
+)
+SCENE_CUES: tuple[str, ...] = tuple(SCENE_GRAINS)
 """Cues of the whole frame, in the order of :data:`~pipeline.unusual.samples.SCENE_COLUMNS`; all of them upper."""
 
-CUES: tuple[str, ...] = (*(cue.name for cue in TRACK_CUES), APPEARANCE_CUE, KIND_CUE)
+CUES: tuple[str, ...] = (*(cue.name for cue in TRACK_CUES), APPEARANCE_CUE.name, KIND_CUE)
 """Every cue of a track, in the order of the columns of a score."""
 
 

@@ -8,7 +8,7 @@ Next file: ``pipeline/unusual/judge.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from pipeline.types import Evidence, Track
 from pipeline.unusual.channels import TRACK_CUES, vectors_of
 from pipeline.unusual.normality import Normality
 
-__all__ = ["Seen", "evidence_of", "one_in", "title_of"]
+__all__ = ["Seen", "described", "evidence_of", "one_in", "title_of"]
 
 _LEAST_SHARE = 0.02  # smaller parts are summed up in one line
 _REST = "other"
@@ -123,6 +123,12 @@ def evidence_of(
     if rest > 0:
         evidence.append(Evidence(_REST, rest / score, "", "", f"adds {rest:.1f} of {score:.1f}"))
     return tuple(evidence)
+
+
+def described(evidence: Sequence[Evidence]) -> str:
+    """The two strongest cues in a few words."""
+    told = [f"{one.cue}, {one.observed} ({one.note.split(';')[0]})" for one in evidence[:2] if one.observed]
+    return "; ".join(told) or "more unusual than what was seen here before"
 
 
 def title_of(added: Mapping[str, float], seen: Seen) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,19 @@ from pipeline.labels import group_of
 from pipeline.protocols import Json, Moment, Suspicion
 from pipeline.types import Track
 from pipeline.unusual.channels import CUES, SCENE_CUES, TEXT_CUE
-from pipeline.unusual.explain import Seen, evidence_of, title_of
+from pipeline.unusual.drift import Drift
+from pipeline.unusual.episodes import Episodes, HeldBack
+from pipeline.unusual.explain import Seen, described, evidence_of, title_of
 from pipeline.unusual.features import FeatureFold, Glimpse
 from pipeline.unusual.fusion import Fusion, SumOfSurprise
 from pipeline.unusual.memory import Memory, Quota
 from pipeline.unusual.normality import Normality, learn
 from pipeline.unusual.samples import SceneSamples, TextSamples, TrackSamples
+from pipeline.unusual.settings import UnusualSettings
 from pipeline.unusual.smoothing import Smoother
 from pipeline.unusual.threshold import Threshold, normal_maxima, threshold_of
 
-__all__ = ["KIND", "Judged", "TrackScore", "UnusualJudge", "UnusualSettings"]
+__all__ = ["KIND", "Judged", "Status", "TrackScore", "UnusualJudge", "UnusualSettings"]
 
 KIND = "unusual"
 _STATE_VERSION = 1
@@ -40,23 +44,11 @@ _WARM_EVERY_S = 60.0
 _EVERY_S = 600.0
 _USUAL_STEP_S = 0.2
 _TEXT_HALF_LIFE_S = 3.0
+_NEARLY = 10.0  # what an owner of ten times as many alerts would be told is listed as held back
+
+Status = Literal["warming_up", "too_little", "watching", "moved", "drifted"]
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class UnusualSettings:
-    """What the owner sets. ``alerts_per_day`` of one camera; ``warm_up_s`` of watching before anything is suspected."""
-
-    camera: str
-    alerts_per_day: float = 1.0
-    warm_up_s: float = 600.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.alerts_per_day <= 1000:
-            raise ValueError(f"alerts_per_day: expected more than 0, at most 1000, got {self.alerts_per_day}")
-        if not 0 <= self.warm_up_s <= 604_800:
-            raise ValueError(f"warm_up_s: expected 0 to 604800 seconds, got {self.warm_up_s}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +78,15 @@ class Judged:
     scene: Mapping[str, float]
     scene_surprise: Mapping[str, float]
     generation: int
+    status: Status
 
 
 class UnusualJudge:
-    """A :class:`~pipeline.protocols.Judge` that learns one camera. ``last`` is how the newest moment was judged."""
+    """A :class:`~pipeline.protocols.Judge` that learns one camera. ``last`` is how the newest moment was judged.
+
+    ``normality``: what was learned before, here or on another machine. ``keep`` stores a generation, given with the
+    share of the warm-up that is done; ``recall`` brings back the one of that number, None when it cannot.
+    """
 
     def __init__(
         self,
@@ -97,23 +94,31 @@ class UnusualJudge:
         *,
         normality: Normality | None = None,
         fusion: Fusion | None = None,
-        keep: Callable[[Normality], None] | None = None,
+        keep: Callable[[Normality, float], None] | None = None,
         recall: Callable[[int], Normality | None] | None = None,
     ) -> None:
         self._settings = settings
         self._fusion = fusion or SumOfSurprise()
         self._keep, self._recall = keep, recall
-        self._kept = 0
-        self._begin(normality or _blank())
+        self._begin(normality or _blank(0))
+        self._kept = self.normality.number
+        if len(self.normality.tracks):
+            self._watched_s = settings.warm_up_s
 
     def _begin(self, normality: Normality) -> None:
         self._adopt(normality)
-        self._features = FeatureFold()
         self._memory = Memory()
-        self._smoother = Smoother(len(CUES))
-        self._scene_smoother = Smoother(len(SCENE_CUES) + 1)
+        self._episodes = Episodes(self._settings.alerts_per_day)
+        self._drift = Drift()
         self._boundary_s: float | None = None
         self._watched_s = 0.0
+        self._begin_moment()
+
+    def _begin_moment(self) -> None:
+        """Nothing is remembered of the last seconds."""
+        self._features = FeatureFold()
+        self._smoother = Smoother(len(CUES))
+        self._scene_smoother = Smoother(len(SCENE_CUES) + 1)
         self._at_s: float | None = None
         self.last: Judged | None = None
 
@@ -124,34 +129,57 @@ class UnusualJudge:
     @property
     def progress(self) -> float:
         """Share of the warm-up that is done, 0..1."""
-        if self.threshold is None:
-            return 0.0
         needed_s = self._settings.warm_up_s
         return 1.0 if needed_s <= 0 else min(1.0, self._watched_s / needed_s)
 
     @property
+    def status(self) -> Status:
+        """Whether it suspects anything now, or why not. ``too_little``: the warm-up is over and nothing was seen."""
+        if self._drift.quarantine is not None:
+            return self._drift.quarantine
+        if self.progress < 1.0:
+            return "warming_up"
+        return "too_little" if self.threshold is None else "watching"
+
+    @property
     def level(self) -> float:
-        """The score from which on a moment is suspected; infinite while warming up."""
-        if self.threshold is None or self.progress < 1.0:
-            return math.inf
-        return self.threshold.level(self._settings.alerts_per_day)
+        """The score from which on a moment is suspected; infinite while nothing is."""
+        is_watching = self.threshold is not None and self.progress >= 1.0
+        return self._level(self._settings.alerts_per_day) if is_watching else math.inf
+
+    @property
+    def held_back(self) -> tuple[HeldBack, ...]:
+        """What was nearly an alert lately, oldest first."""
+        return self._episodes.held_back
+
+    def _level(self, alerts_per_day: float) -> float:
+        return math.inf if self.threshold is None else self.threshold.level(alerts_per_day)
 
     def judge(self, moment: Moment) -> Sequence[Suspicion]:
         """Every group of tracks, or the scene, that is unusual at this moment; nothing while warming up."""
         finding = moment.finding
-        is_unusable = bool(_UNUSABLE.intersection(finding.note.conditions))
-        if finding.detections is None or is_unusable or min(finding.ref.source_wh) <= 0:
+        conditions = finding.note.conditions
+        if finding.detections is None or _UNUSABLE.intersection(conditions) or min(finding.ref.source_wh) <= 0:
             return ()
         glimpse = self._features.measure(moment)
         elapsed_s = 0.0 if self._at_s is None else max(0.0, glimpse.at_s - self._at_s - moment.missing_s)
         self._at_s = glimpse.at_s
+        self._episodes.pass_time(glimpse.at_s)
+        if "moved" in conditions:
+            if self._drift.look_elsewhere(elapsed_s):
+                self._give_up()
+            self.last = None
+            return ()
         self._watched_s += min(elapsed_s, 60.0)
         self._turn(glimpse.at_s)
         self.last, seen = self._score(glimpse, moment)
-        suspicions = self._suspicions(self.last, glimpse, seen)
+        is_unusual = self.last.score >= self.last.level
+        if glimpse.tracks or is_unusual:
+            self._drift.look(elapsed_s, is_unusual=is_unusual)
+        suspicions = self._suspicions(self.last, glimpse, seen) if self.status == "watching" else []
         if suspicions:
             self._memory.suspect(glimpse.at_s)
-        quota = _WARM_QUOTA if self.progress < 1.0 else _DAILY_QUOTA
+        quota = _DAILY_QUOTA if self.status == "watching" else _WARM_QUOTA
         self._memory.take(glimpse, moment.words, finding.ref.key.session, quota)
         return suspicions
 
@@ -160,9 +188,15 @@ class UnusualJudge:
         self._advance()
         self._watched_s = max(self._watched_s, self._settings.warm_up_s)
 
+    def _give_up(self) -> None:
+        """The camera looks elsewhere for good: begin again, with a number that no file has."""
+        self._memory.drain()
+        self._adopt(_blank(self.normality.number + 1))
+        self._watched_s = 0.0
+
     def _turn(self, at_s: float) -> None:
         """At a boundary of media time, what waits is learned and scoring goes on with the next generation."""
-        every_s = _WARM_EVERY_S if self.progress < 1.0 else _EVERY_S
+        every_s = _EVERY_S if self.status == "watching" else _WARM_EVERY_S
         if self._boundary_s is None or at_s < self._boundary_s - every_s:
             self._boundary_s = at_s + every_s
         elif at_s >= self._boundary_s:
@@ -171,11 +205,10 @@ class UnusualJudge:
 
     def _advance(self) -> None:
         tracks, scene, texts = self._memory.drain()
-        if len(tracks) or len(scene) or len(texts):
-            old = self.normality
-            self._adopt(
-                learn(old.number + 1, old.tracks.joined(tracks), old.scene.joined(scene), old.texts.joined(texts))
-            )
+        if not (len(tracks) or len(scene) or len(texts)):
+            return
+        old = self.normality
+        self._adopt(learn(old.number + 1, old.tracks.joined(tracks), old.scene.joined(scene), old.texts.joined(texts)))
 
     def _score(self, glimpse: Glimpse, moment: Moment) -> tuple[Judged, Seen]:
         label = np.array([track.label for track in glimpse.tracks], dtype="<U24")
@@ -202,6 +235,7 @@ class UnusualJudge:
             _named(names, scene),
             _named(names, scene_surprise),
             self.normality.number,
+            self.status,
         )
         text = "" if moment.words is None else moment.words.text
         return judged, Seen(None, None, glimpse.scene, text, nearest, age_s, weight)
@@ -216,53 +250,54 @@ class UnusualJudge:
         return surprise, nearest, age_s, 0.5 ** (age_s / _TEXT_HALF_LIFE_S)
 
     def _suspicions(self, judged: Judged, glimpse: Glimpse, seen: Seen) -> list[Suspicion]:
+        """One suspicion per group of tracks that passes the level, or one for the scene, as far as the budget goes."""
+        low = self._level(_NEARLY * self._settings.alerts_per_day)
         scene_score = sum(judged.scene.values())
         groups: dict[str, list[int]] = {}
         for i, one in enumerate(judged.tracks):
-            if one.score + scene_score >= judged.level:
+            if one.score + scene_score >= low:
                 groups.setdefault(group_of(one.track.label), []).append(i)
-        if not groups and scene_score >= judged.level:
-            return [self._suspicion("scene", judged, None, (), seen)]
         found = []
         for group, members in sorted(groups.items()):
-            top = max(members, key=lambda i: judged.tracks[i].score)
-            tracks = (judged.tracks[top].track, *(judged.tracks[i].track for i in members if i != top))
-            what = Seen(
-                judged.tracks[top].track,
-                glimpse.rows[top],
-                seen.scene,
-                seen.text,
-                seen.nearest_text,
-                seen.text_age_s,
-                seen.text_weight,
-            )
-            found.append(self._suspicion(group, judged, judged.tracks[top], tracks, what))
-        return found
+            ranked = sorted(members, key=lambda i: (-judged.tracks[i].score, i))
+            passing = [i for i in ranked if judged.tracks[i].score + scene_score >= judged.level]
+            tracks = tuple(judged.tracks[i].track for i in passing)
+            what = replace(seen, track=judged.tracks[ranked[0]].track, row=glimpse.rows[ranked[0]])
+            found.append(self._suspicion(group, judged, judged.tracks[ranked[0]], tracks, what))
+        if not groups and scene_score >= low:
+            found.append(self._suspicion("scene", judged, None, (), seen))
+        return [suspicion for suspicion in found if suspicion is not None]
 
     def _suspicion(
         self, group: str, judged: Judged, top: TrackScore | None, tracks: tuple[Track, ...], seen: Seen
-    ) -> Suspicion:
+    ) -> Suspicion | None:
+        """None while it is below the level or held back."""
         added = {**judged.scene, **(top.added if top else {})}
-        surprise = {**judged.scene_surprise, **(top.surprise if top else {})}
         score = sum(added.values())
+        key = f"{KIND}:{group}"
         title = title_of(added, seen)
+        episode = self._episodes.observe(key, judged.at_s, score, judged.level, title)
+        if score < judged.level or not episode.is_told:
+            return None
+        surprise = {**judged.scene_surprise, **(top.surprise if top else {})}
+        evidence = evidence_of(added, surprise, seen, self.normality)
         return Suspicion(
             kind=KIND,
-            key=f"{KIND}:{group}",
+            key=key,
             rule=None,
-            severity="warning",
+            severity=episode.severity,
             score=score / (score + judged.level),
             title=title,
-            text=f"{title}.",
+            text=f"{title}: {described(evidence)}.",
             tracks=tracks,
-            evidence=evidence_of(added, surprise, seen, self.normality),
+            evidence=evidence,
         )
 
     def state(self) -> Json:
         """Everything needed to go on elsewhere; ``keep`` has been given the generation that it names."""
         number = self.normality.number
-        if number > self._kept and self._keep is not None:
-            self._keep(self.normality)
+        if number != self._kept and self._keep is not None:
+            self._keep(self.normality, self.progress)
             self._kept = number
         return {
             "version": _STATE_VERSION,
@@ -272,6 +307,8 @@ class UnusualJudge:
             "at_s": self._at_s,
             "features": self._features.state(),
             "memory": self._memory.state(),
+            "episodes": self._episodes.state(),
+            "drift": self._drift.state(),
             "smoother": self._smoother.state(),
             "scene_smoother": self._scene_smoother.state(),
         }
@@ -279,29 +316,48 @@ class UnusualJudge:
     def restore(self, state: Json) -> None:
         """Continue from :meth:`state`. Raises ValueError for another version or a damaged state.
 
-        A state from before anything was learned keeps the generation that is there: only the moment is forgotten.
+        The state of a judge that had not looked yet forgets the moment and keeps what was learned: a recording that
+        ends, or a clock that is set back, does not change what is normal. When the generation it names cannot be
+        recalled, the warm-up begins.
         """
         if state.get("version") != _STATE_VERSION:
             raise ValueError(f"unusual state: expected version {_STATE_VERSION}, got {state.get('version')!r}")
-        number = int(state["generation"])
-        if number not in (0, self.normality.number):
-            recalled = None if self._recall is None else self._recall(number)
-            if recalled is None:
-                self._begin(_blank())
+        try:
+            if state["at_s"] is None:
+                self._begin_moment()
                 return
-            self._adopt(recalled)
+            number = int(state["generation"])
+            normality = self._recalled(number)
+            if normality is None:
+                self._begin(_blank(number))
+                self._kept = number
+                return
+            if normality is not self.normality:
+                self._adopt(normality)
             self._kept = number
-        self._features.restore(state["features"])
-        self._memory.restore(state["memory"])
-        self._smoother.restore(state["smoother"])
-        self._scene_smoother.restore(state["scene_smoother"])
-        self._boundary_s, self._at_s = state["boundary_s"], state["at_s"]
-        self._watched_s = float(state["watched_s"]) if number else self._watched_s
+            self._features.restore(state["features"])
+            self._memory.restore(state["memory"])
+            self._episodes.restore(state["episodes"])
+            self._drift.restore(state["drift"])
+            self._smoother.restore(state["smoother"])
+            self._scene_smoother.restore(state["scene_smoother"])
+            self._boundary_s, self._at_s = state["boundary_s"], float(state["at_s"])
+            self._watched_s = float(state["watched_s"])
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"unusual state is damaged: {error}") from error
+
+    def _recalled(self, number: int) -> Normality | None:
+        """Generation ``number``: the present one, the one before anything was learned, or one that was kept."""
+        if number == self.normality.number:
+            return self.normality
+        if number == 0:
+            return _blank(0)
+        return None if self._recall is None else self._recall(number)
 
 
-def _blank() -> Normality:
-    """Before anything was learned."""
-    return learn(0, TrackSamples.empty(), SceneSamples.of([], []), TextSamples.empty())
+def _blank(number: int) -> Normality:
+    """A generation that has learned nothing."""
+    return learn(number, TrackSamples.empty(), SceneSamples.of([], []), TextSamples.empty())
 
 
 def _named(names: Sequence[str], values: Floats) -> dict[str, float]:

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from pipeline.labels import GROUPS, group_of
 from pipeline.unusual.bounds import MAX_SCENE_SAMPLES, MAX_TEXT_SAMPLES, MAX_TRACK_SAMPLES, keep
 from pipeline.unusual.calibration import Tail, tail_of
-from pipeline.unusual.channels import CUES, SCENE_CUES, TRACK_CUES, Cue, vectors_of
+from pipeline.unusual.channels import (
+    APPEARANCE_CUE,
+    CUES,
+    SCENE_CUES,
+    SCENE_GRAINS,
+    TEXT_GRAIN,
+    TRACK_CUES,
+    Cue,
+    vectors_of,
+)
 from pipeline.unusual.ground import Ground, learn_ground
 from pipeline.unusual.mixture import Mixture, fit_mixture
 from pipeline.unusual.neighbours import Neighbours, fit_neighbours
@@ -37,7 +46,6 @@ _SEGMENT_S = 20.0
 _LEAST_SEGMENT_S = 2.0
 _LEAST_SEGMENTS = 8
 _SCENE_STRETCH_S = 4.0
-_APPEARANCE = Cue("appearance", "nearest", lambda rows, _: rows.astype(np.float64), is_lasting=True)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -170,7 +178,10 @@ def learn(number: int, tracks: TrackSamples, scene: SceneSamples, texts: TextSam
     counts: dict[str, int] = {}
     for word, _, _ in set(zip(tracks.label.tolist(), tracks.run.tolist(), tracks.track.tolist(), strict=True)):
         counts[word] = counts.get(word, 0) + 1
-    tails = {name: tail_of(_by_stretch(scene.rows[:, i], scene.at_s)) for i, name in enumerate(SCENE_CUES)}
+    tails = {
+        name: tail_of(_by_stretch(scene.rows[:, i], scene.at_s), SCENE_GRAINS[name])
+        for i, name in enumerate(SCENE_CUES)
+    }
     return Normality(
         number,
         tracks,
@@ -211,11 +222,11 @@ def segments_of(run: NDArray[np.int64], at_s: Floats) -> Ints:
 def _learn_pool(samples: TrackSamples, segment: Ints, ground: Ground) -> Pool:
     models: dict[str, _Model] = {}
     normal = np.full((len(samples), len(CUES)), np.nan)
-    for cue in (*TRACK_CUES, _APPEARANCE):
-        rows = samples.appearance if cue is _APPEARANCE else samples.rows
+    for cue in (*TRACK_CUES, APPEARANCE_CUE):
+        rows = samples.appearance if cue is APPEARANCE_CUE else samples.rows
         vectors = vectors_of(cue, rows, ground)
         judge, raw = _learn_cue(cue, vectors, segment)
-        tail = tail_of(_by_track(raw, samples) if cue.is_lasting else raw)
+        tail = tail_of(_by_track(raw, samples) if cue.is_lasting else raw, cue.grain)
         if tail is not None:
             models[cue.name] = _Model(cue, judge, tail)
             normal[:, CUES.index(cue.name)] = tail.surprise(raw)
@@ -271,7 +282,7 @@ def _learn_texts(texts: TextSamples) -> tuple[Neighbours, Tail] | None:
     neighbours = fit_neighbours(vectors, is_scaled=False)
     if neighbours is None:
         return None
-    tail = tail_of(neighbours.left_out(segments_of(np.zeros(len(texts), np.int64), texts.at_s), len(texts)))
+    tail = tail_of(neighbours.left_out(segments_of(np.zeros(len(texts), np.int64), texts.at_s), len(texts)), TEXT_GRAIN)
     return None if tail is None else (neighbours, tail)
 
 
@@ -280,7 +291,7 @@ def _score(
 ) -> Floats:
     found = np.full((len(rows), len(CUES)), np.nan)
     for name, model in models.items():
-        vectors = vectors_of(model.cue, appearance if name == _APPEARANCE.name else rows, ground)
+        vectors = vectors_of(model.cue, appearance if name == APPEARANCE_CUE.name else rows, ground)
         found[:, CUES.index(name)] = model.surprise(vectors)[0]
     return found
 

@@ -72,7 +72,7 @@ def test_nothing_is_suspected_while_warming_up() -> None:
 def test_a_restored_judge_goes_on_as_if_it_had_never_stopped(taught: UnusualJudge) -> None:
     kept = {}
 
-    def keep(normality):
+    def keep(normality, _progress):
         kept[normality.number] = normality
 
     settings = UnusualSettings("gate", warm_up_s=100)
