@@ -50,7 +50,7 @@ PRONOUNS = frozenset({"he", "she", "they", "it", "both"})
 STOPS = _words(
     "and or of in on at to into onto from with by near beside behind before after towards toward away left right along "
     "across over under through around between camera frame picture zone area who which that wearing dressed while as "
-    "for so far view is are"
+    "for so far view is are image video shows show depicts shown"
 )
 """Words that never stand between an article and its noun."""
 COPULAS = frozenset({"is", "are", "was", "were", "be", "being", "been", "has", "have", "had", "stays", "remains"})
@@ -93,7 +93,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Noun -> the labels that it means."""
 ALSO_CALLED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"car": ("van",), "van": ("car", "truck", "bus"), "truck": ("van", "car"), "bus": ("van",), "lorry": ("van",)}
+    {"car": ("van",), "van": ("car", "truck", "bus"), "truck": ("van",), "bus": ("van",), "lorry": ("van",)}
 )
 """Label -> others that it is taken for: detectors and people draw the line between van and truck differently."""
 PLURAL_NOUNS = frozenset(

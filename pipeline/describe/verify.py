@@ -155,19 +155,19 @@ def _bind(
     mention: Mention, about: Sequence[Said], scene: Scene, bound: Sequence[int]
 ) -> tuple[list[int], list[_Judged]]:
     """The objects that ``mention`` means, and the verdicts on it and on what is said of them."""
-    there = scene.of_labels(mention.labels) if mention.labels else [i for i in bound if i in scene.objects]
+    there = scene.of_labels(mention.labels or _labels_of(bound, scene))
     before = [i for i in there if i in bound]
-    if mention.is_back and len(before) >= max(1, mention.number):
+    if (not mention.labels and not mention.is_other) or (mention.is_back and len(before) >= max(1, mention.number)):
         there = before
     elif mention.is_other and len(there) > len(before):
         there = [i for i in there if i not in bound]
     verdicts = []
-    if mention.labels:
+    if mention.labels and not (mention.sure == "none" and about):
         verdicts.append(_number(mention, scene))
     if not there or scene.is_blind or mention.sure == "none":
         return [], verdicts + [_unbound(said, mention, scene, there) for said in about]
     judged = {i: [judge_said(said, i, scene) for said in about] for i in there}
-    number = max(1, mention.number) if mention.labels else len(there)
+    number = max(1, mention.number) if mention.labels or mention.is_other or mention.number == 1 else len(there)
     best = sorted(there, key=lambda i: (_false(judged[i]), -_true(judged[i]), there.index(i)))[:number]
     for place, said in enumerate(about):
         verdict, reason = _worst([judged[i][place] for i in best])
@@ -175,13 +175,20 @@ def _bind(
     return best, verdicts
 
 
+def _labels_of(ids: Sequence[int], scene: Scene) -> tuple[str, ...]:
+    return tuple({scene.objects[i].label: None for i in ids if i in scene.objects})
+
+
 def _unbound(said: Said, mention: Mention, scene: Scene, there: Sequence[int]) -> _Judged:
     """A statement of nobody in particular: of no one ("nobody runs"), or of what is not there."""
     kind = _KINDS.get(said.kind, said.kind)
     if mention.sure != "none" or scene.is_blind:
         return _Judged(said.span, kind, "unverifiable", "there is nobody it could be true of")
-    if any(judge_said(said, i, scene)[0] == "supported" for i in there):
+    verdicts = [judge_said(said, i, scene)[0] for i in there]
+    if "supported" in verdicts:
         return _Judged(said.span, kind, "contradicted", "somebody does")
+    if all(verdict == "contradicted" for verdict in verdicts):
+        return _Judged(said.span, kind, "supported", "nobody does")
     return _Judged(said.span, kind, "unverifiable", "nobody is known to")
 
 
