@@ -25,7 +25,7 @@ from pipeline.describe.lexicon import (
     STOPS,
     UPPER_GARMENTS,
 )
-from pipeline.describe.phrases_en import Reading, Token, clothes, direction, duration, place, verb
+from pipeline.describe.phrases_en import Reading, Token, clothes, direction, duration, is_verb, place, verb
 
 __all__ = ["clauses_of", "sentence_spans"]
 
