@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MEASURES", "bench"]
 
-MEASURES = ("decode", "detector", "replay", "quiet", "cameras")
+MEASURES = ("decode", "detector", "looks", "replay", "quiet", "cameras")
 
 
 def bench(
@@ -61,7 +61,7 @@ def _measure(
     chosen: list[str], site: SiteSettings, footage: Footage, *, seconds: float, minutes: float, cameras: int | None
 ) -> list[Result]:
     from workers.bench.capacity import measure_cameras, measure_quiet, measure_soak, memory_results
-    from workers.bench.parts import measure_decode, measure_detector, measure_replay
+    from workers.bench.parts import measure_decode, measure_detector, measure_looks, measure_replay
 
     results: list[Result] = []
     if "decode" in chosen:
@@ -74,6 +74,9 @@ def _measure(
         detector = measure_detector(site, footage.first, seconds)
         detections_per_s = float(detector.parts["bare_per_s"])
         results.append(detector)
+    if "looks" in chosen:
+        _tell("looks")
+        results.append(measure_looks(site, footage.first, seconds))
     if "replay" in chosen:
         _tell("replay")
         results.append(measure_replay(site, next(iter(footage.moving)), footage.first))

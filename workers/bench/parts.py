@@ -37,7 +37,7 @@ from workers.claims import Claims
 from workers.detect import work
 from workers.runtime import Liveness
 
-__all__ = ["decode_cost_s", "ffmpeg_decode_s", "measure_decode", "measure_detector", "measure_replay"]
+__all__ = ["decode_cost_s", "ffmpeg_decode_s", "measure_decode", "measure_detector", "measure_looks", "measure_replay"]
 
 FEED_WAIT_S = 1.0
 WARM_UP_S = 1.0
@@ -98,6 +98,32 @@ def measure_detector(site: SiteSettings, video: Path, seconds: float) -> Result:
     return Result("detector in the pipeline against the bare network", 100 * ours / bare, "%", 80.0, parts=parts)
 
 
+def measure_looks(site: SiteSettings, video: Path, seconds: float) -> Result:
+    """Processor milliseconds in which the pixels of one detected picture are measured: flow, colours, posture, blobs.
+
+    ``video`` is looked at round and round, each round as a session of its own, with what the detector finds in it.
+    """
+    looker = wiring.new_looker(site)
+    if looker is None:
+        raise UsageError("The site wants no looks (detector.looks: false), so there is nothing to measure.")
+    frames = analysis_frames(site, video, 64)
+    found = wiring.new_detector(site).detect(frames)
+    spent_s, pictures, until_s = 0.0, 0, time.perf_counter() + seconds
+    while time.perf_counter() < until_s:
+        for frame, detections in zip(frames, found, strict=True):
+            key = replace(frame.ref.key, session=pictures)
+            began_s = time.thread_time()
+            looker.look(Frame(replace(frame.ref, key=key), frame.note, frame.i420), detections)
+            spent_s += time.thread_time() - began_s
+        pictures += len(frames)
+    parts: dict[str, float | int | str] = {
+        "pictures": pictures,
+        "detections_per_picture": sum(map(len, found)) / len(found),
+        "size": "{}x{}".format(*frames[0].size_wh),
+    }
+    return Result("looks of one picture", 1000 * spent_s / pictures, "ms", 3.0, is_least=False, parts=parts)
+
+
 def analysis_frames(site: SiteSettings, video: Path, count: int) -> list[Frame]:
     """The first analysed pictures of ``video``."""
     camera = recorded_camera(site, video)
@@ -135,7 +161,11 @@ def measure_replay(site: SiteSettings, name: str, video: Path) -> Result:
 
     began_s = time.perf_counter()
     stages = {camera.name: wiring.new_stage(site, camera.name)}
-    for _ in replay({camera.name: values}, detector, stages, on_finding=lambda finding: note(finding.ref.at_s)):
+    looker = wiring.new_looker(site)
+    every = replay(
+        {camera.name: values}, detector, stages, looker=looker, on_finding=lambda finding: note(finding.ref.at_s)
+    )
+    for _ in every:
         pass
     took_s = time.perf_counter() - began_s
     parts: dict[str, float | int | str] = {"footage_s": last_s - first_s, "took_s": took_s, "findings": frames}
