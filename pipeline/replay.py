@@ -1,9 +1,12 @@
 """The whole product in one thread: recorded cameras in, alerts out. The executable diagram of Vedette.
 
     CameraReader -> Frame -> Detector -> Looker -> Finding -> AlertStage -> Alert
+                                                        DescribeRequest ↓ ↑ SceneDescription
+                                                            DescribeStage
 
 Live, the arrows are streams on the bus and each box is a process; here they are function calls, in the order of media
-time. Both give the same alerts. Next files: ``pipeline/ingest/camera.py``, ``pipeline/detect/stage.py``,
+time. Both give the same alerts, but that live a model's words arrive when they are ready, and here at the moment that
+asks for them. Next files: ``pipeline/ingest/camera.py``, ``pipeline/detect/stage.py``,
 ``pipeline/alert/stage.py``.
 """
 
@@ -14,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 from pipeline.alert.stage import AlertStage
+from pipeline.descriptions import DescribeRequest, SceneDescription
 from pipeline.detect.stage import add_looks
 from pipeline.protocols import Detector, Looker
 from pipeline.types import Alert, Detections, Finding, Frame, PacketBatch
@@ -30,17 +34,23 @@ def replay(
     stages: Mapping[str, AlertStage],
     *,
     looker: Looker | None = None,
+    describe: Callable[[DescribeRequest], SceneDescription] | None = None,
     on_finding: Callable[[Finding], None] = lambda _: None,
     batch: int = BATCH,
 ) -> Iterator[Alert]:
     """Alert revisions of recorded ``cameras`` as media time passes; ``stages`` holds each camera's fold.
 
-    Raises SourceError when a recording cannot be read, ModelError when the detector fails.
+    ``describe`` answers what the stages ask; without it the grounded writer's words stand. Raises SourceError when a
+    recording cannot be read, ModelError when the detector fails.
     """
     frames = _frames_by_media_time(cameras)
     while chunk := list(islice(frames, batch)):
         for finding in find(detector, chunk, looker):
-            yield from stages[finding.ref.key.camera].step(finding)
+            stage = stages[finding.ref.key.camera]
+            yield from stage.step(finding)
+            if describe is not None:
+                for request in stage.requests:
+                    yield from stage.describe(describe(request))
             on_finding(finding)
 
 

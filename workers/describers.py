@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.alert.asking import AskSettings
 from pipeline.describe.budget import Budget
-from pipeline.descriptions import Prompt, Reply
+from pipeline.descriptions import DescribeRequest, Prompt, Reply, SceneDescription
 from pipeline.errors import ModelError
 from pipeline.protocols import Bus, Count, TextEncoder
 from pipeline.settings import SiteSettings
@@ -23,11 +23,13 @@ from workers.runtime import Liveness, bus_patience
 
 if TYPE_CHECKING:
     from pipeline.describe.narrator import SceneNarrator
+    from pipeline.describe.pictures import ModelPicture
     from pipeline.describe.settings import DescribeSettings
     from pipeline.describe.stage import DescribeStage, Model, Pictures
+    from pipeline.tape import Tape
     from workers.child import Job
 
-__all__ = ["asking", "describer", "ignore", "new_encoder", "new_narrator", "serve"]
+__all__ = ["asking", "describer", "ignore", "new_encoder", "new_narrator", "replayed", "serve"]
 
 SLACK_S = 30.0
 """Beside the model's own time: reading packets, decoding pictures, keeping what was said."""
@@ -95,6 +97,34 @@ def serve(
         hold_s = settings.timeout_s * (batch + 1) + SLACK_S
         work(bus, stage, notebook, telemetry, liveness, stop, batch=batch, hold_s=hold_s)
     return 0
+
+
+@contextmanager
+def replayed(
+    site: SiteSettings, tapes: Mapping[str, Tape], telemetry: Telemetry
+) -> Iterator[Callable[[DescribeRequest], SceneDescription] | None]:
+    """Who describes in a replay of ``tapes``, at the moment that asks and on a budget of media time.
+
+    None where no model is asked for. Raises ModelError, UsageError as :func:`describer` does when it is strict.
+    """
+    settings = site.describe
+    if settings.backend == "grounded":
+        yield None
+        return
+    from pipeline.describe.pictures import take
+
+    def pictures(request: DescribeRequest) -> Sequence[ModelPicture]:
+        batches = tapes[request.facts.camera].around(request.ref.at_s)
+        return take(batches, request, settings.pictures, settings.privacy)
+
+    def describe(request: DescribeRequest) -> SceneDescription:
+        (outcome,) = stage.describe([request], request.ref.at_s)
+        if outcome.sentence:
+            telemetry.log.warning("describe_failed", camera=request.facts.camera, error=outcome.sentence)
+        return outcome.description
+
+    with describer(settings, pictures, telemetry, is_strict=True) as (stage, _):
+        yield describe
 
 
 @contextmanager

@@ -21,11 +21,12 @@ from pipeline.ingest.camera import recording_length_s
 from pipeline.ingest.source import SourceConfig
 from pipeline.replay import in_order, replay
 from pipeline.settings import CameraSettings, Secret, SiteSettings
+from pipeline.tape import Tape
 from pipeline.telemetry import Telemetry
 from pipeline.types import Alert, Frame, PacketBatch
 from workers import wiring
 from workers.alert import has_ended
-from workers.describers import new_encoder
+from workers.describers import new_encoder, replayed
 from workers.run import jobs_of, run_site
 
 __all__ = ["assign", "length_s", "over_bus", "refuse_recorded", "refuse_unwritable", "single", "write_alerts"]
@@ -104,16 +105,21 @@ def single(
     encoder = new_encoder(site, telemetry)
     stages = {camera.name: wiring.new_stage(site, camera.name, encoder=encoder) for camera in site.cameras}
 
-    def read(camera: CameraSettings) -> Iterator[Frame | PacketBatch]:
-        values = wiring.frame_reader(camera, site.detector.frame_wh, telemetry, start_at=start_at, has_packets=False)
-        return _watched(values if speed is None else _paced(values, speed), on_progress)
+    has_model = site.describe.backend != "grounded"
+
+    def read(camera: CameraSettings) -> Tape:
+        frame_wh = site.detector.frame_wh
+        values = wiring.frame_reader(camera, frame_wh, telemetry, start_at=start_at, has_packets=has_model)
+        return Tape(_watched(values if speed is None else _paced(values, speed), on_progress))
 
     alerts = []
     batch = 1 if speed is not None else max(site.detector.max_batch, 1)
-    cameras = {camera.name: read(camera) for camera in site.cameras}
-    for alert in replay(cameras, detector, stages, looker=wiring.new_looker(site), batch=batch):
-        alerts.append(alert)
-        on_alert(alert)
+    tapes = {camera.name: read(camera) for camera in site.cameras}
+    looker = wiring.new_looker(site)
+    with replayed(site, tapes, telemetry) as describe:
+        for alert in replay(tapes, detector, stages, looker=looker, describe=describe, batch=batch):
+            alerts.append(alert)
+            on_alert(alert)
     return in_order(alerts)
 
 
@@ -127,9 +133,12 @@ def over_bus(
 ) -> tuple[int, list[Alert]]:
     """Exit code and every alert revision, in order, from ``workers`` detect and as many alert processes.
 
-    They talk over a Redis of their own in a temporary folder, so a running site is never touched.
+    They talk over a Redis of their own in a temporary folder, so a running site is never touched. Raises UsageError
+    for a site whose descriptions a model writes: when its words would arrive is not the same twice.
     """
     refuse_live(site)
+    if site.describe.backend != "grounded":
+        raise UsageError("Leave out --workers: a replay that a model describes runs in one process.")
     alerts: list[Alert] = []
     with tempfile.TemporaryDirectory(prefix="vedette-replay-") as folder:
         private = replace(
