@@ -18,6 +18,8 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.bus.server import EmbeddedRedis
 from pipeline.bus.topics import FRAMES
 from pipeline.detect.openvino import OpenVinoDetector
@@ -101,13 +103,13 @@ def measure_detector(site: SiteSettings, video: Path, seconds: float) -> Result:
 def measure_looks(site: SiteSettings, video: Path, seconds: float) -> Result:
     """Processor milliseconds in which the pixels of one detected picture are measured: flow, colours, posture, blobs.
 
-    ``video`` is looked at round and round, each round as a session of its own, with what the detector finds in it.
+    ``video`` is looked at round and round, each round as a session of its own, with the five surest detections.
     """
     looker = wiring.new_looker(site)
     if looker is None:
         raise UsageError("The site wants no looks (detector.looks: false), so there is nothing to measure.")
     frames = analysis_frames(site, video, 64)
-    found = wiring.new_detector(site).detect(frames)
+    found = [one.select(np.argsort(-one.confidence)[:5]) for one in wiring.new_detector(site).detect(frames)]
     spent_s, pictures, until_s = 0.0, 0, time.perf_counter() + seconds
     while time.perf_counter() < until_s:
         for frame, detections in zip(frames, found, strict=True):
