@@ -13,6 +13,7 @@ from typing import Literal
 
 from pipeline.alert.settings import AlertSettings
 from pipeline.describe.settings import DescribeSettings
+from pipeline.unusual.settings import UnusualSettings
 
 __all__ = [
     "BUNDLED_WEIGHTS",
@@ -124,7 +125,7 @@ class CameraSettings:
     does. ``is_gated`` False analyses them always; ``motion_hold_s`` keeps the gate open after the last motion.
     ``declared_fps`` 0: the frame rate that health is judged by is learned. ``packets_s`` and ``packets_bytes`` bound
     the compressed past on the bus, from which clips are cut. ``alert`` is all that the alert stage needs; ``notes`` are
-    what the owner says of this view to whoever describes it.
+    what the owner says of this view to whoever describes it. ``unusual`` None: what is normal is not learned.
     """
 
     name: str
@@ -142,6 +143,7 @@ class CameraSettings:
     packets_bytes: int
     alert: AlertSettings
     notes: tuple[str, ...] = ()
+    unusual: UnusualSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,11 @@ class SiteSettings:
     def ledger_dir(self) -> Path:
         """The folder in which the ledger lies."""
         return self.data_dir / "ledger"
+
+    @property
+    def normality_dir(self) -> Path:
+        """The folder in which what was learned of each camera lies."""
+        return self.data_dir / "normality"
 
     @property
     def descriptions_file(self) -> Path:

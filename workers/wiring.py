@@ -22,7 +22,7 @@ from pipeline.bus.topics import PACKETS
 from pipeline.detect.card import model_name
 from pipeline.errors import SourceError, UsageError
 from pipeline.labels import GROUPS
-from pipeline.protocols import Bus, Count, Detector, TextEncoder, Tracker
+from pipeline.protocols import Bus, Count, Detector, Judge, TextEncoder, Tracker
 from pipeline.settings import BUNDLED_WEIGHTS, CameraSettings, DetectorSettings, RedisSettings, Secret, SiteSettings
 from pipeline.telemetry import Telemetry
 from pipeline.types import Frame, PacketBatch
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pipeline.ingest.source import SourceConfig
     from workers.child import Job
     from workers.ingest import Past, Reader
+    from workers.normality import Shelf
 
 __all__ = [
     "alert",
@@ -56,6 +57,9 @@ __all__ = [
 
 LOSSLESS_WAIT_S = 1.0
 PACKET_BATCH_S = 0.5
+UNUSUAL_OPEN_S = 0.2
+UNUSUAL_CLOSE_S = 5.0
+UNUSUAL_COOL_S = 10.0
 
 
 def open_bus(settings: RedisSettings, count: Count) -> RedisBus:
@@ -134,11 +138,14 @@ def new_stage(
     *,
     encoder: TextEncoder | None = None,
     count: Count = ignore,
+    shelf: Shelf | None = None,
 ) -> AlertStage:
     """The alert stage of one camera: its tracker (or the one that is given), its narrator, its rules, its health.
 
-    With an ``encoder``, words carry vectors.
+    With an ``encoder``, words carry vectors. Where what is normal is learned, it is kept on ``shelf``; without one it
+    begins anew with every stage, as a replay has to.
     """
+    from pipeline.alert.policy import Timing
     from pipeline.alert.stage import AlertStage, standard_judges
 
     settings = site.camera(camera).alert
@@ -146,12 +153,25 @@ def new_stage(
     return AlertStage(
         settings,
         tracker or new_tracker(),
-        standard_judges(settings),
+        (*standard_judges(settings), *_learning_judges(site, camera, shelf)),
         site.config_hash,
         models,
+        {"unusual": Timing(UNUSUAL_OPEN_S, UNUSUAL_CLOSE_S, UNUSUAL_COOL_S)},
         narrator=new_narrator(site, camera, encoder, count),
         asking=asking(site, camera),
     )
+
+
+def _learning_judges(site: SiteSettings, camera: str, shelf: Shelf | None) -> tuple[Judge, ...]:
+    """The judge of unusual behaviour, unless the camera has none."""
+    from pipeline.unusual.judge import UnusualJudge
+
+    settings = site.camera(camera).unusual
+    if settings is None:
+        return ()
+    if shelf is None:
+        return (UnusualJudge(settings),)
+    return (UnusualJudge(settings, normality=shelf.newest(), keep=shelf.keep, recall=shelf.recall),)
 
 
 def new_tracker() -> Tracker:
@@ -163,7 +183,8 @@ def new_tracker() -> Tracker:
 
 def is_alike(one: SiteSettings, other: SiteSettings, camera: str) -> bool:
     """Whether both sites make the same alerts of the same findings of ``camera``."""
-    return one.camera(camera).alert == other.camera(camera).alert
+    mine, theirs = one.camera(camera), other.camera(camera)
+    return (mine.alert, mine.unusual) == (theirs.alert, theirs.unusual)
 
 
 def frame_reader(
@@ -253,10 +274,16 @@ def alert(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness
     """Fold the findings of this job's share of the cameras into alerts until told to stop; the exit code."""
     from workers.alert import work
     from workers.ledger import scribe
+    from workers.normality import Shelf
 
     bus = open_bus(site.redis, telemetry.count)
     with scribe(None if job.is_lossless else site.ledger_dir, site.ledger, telemetry) as writer:
-        stage_of = partial(new_stage, site, encoder=new_encoder(site, telemetry), count=telemetry.count)
+        encoder = new_encoder(site, telemetry)
+
+        def stage_of(camera: str) -> AlertStage:
+            shelf = Shelf(site.normality_dir, camera, telemetry)
+            return new_stage(site, camera, encoder=encoder, count=telemetry.count, shelf=shelf)
+
         claims = _claims(bus, site, job)
         work(bus, claims, stage_of, telemetry, liveness, stop, writer, is_asking=not job.is_lossless)
     return 0

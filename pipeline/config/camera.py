@@ -35,6 +35,7 @@ from pipeline.config.secrets import secret_urls
 from pipeline.detect.selection import labels_of
 from pipeline.errors import UsageError
 from pipeline.settings import CameraSettings, Secret
+from pipeline.unusual.settings import UnusualSettings
 
 __all__ = ["CameraBuilder", "check_labels", "default_rules", "has_usable_port"]
 
@@ -99,6 +100,7 @@ class CameraBuilder:
             packets_bytes=self._knob("packets_bytes"),
             notes=self.model.notes,
             alert=alert,
+            unusual=self._unusual(),
         )
 
     def _knob(self, name: str) -> Any:
@@ -166,6 +168,11 @@ class CameraBuilder:
             policy=policy,
             is_health_alerted=self._knob("health_alerts"),
         )
+
+    def _unusual(self) -> UnusualSettings | None:
+        if not self._knob("unusual"):
+            return None
+        return UnusualSettings(self.model.name, self._knob("alerts_per_day"), self._knob("warm_up_s"))
 
     def _policy(self) -> PolicySettings | None:
         sources: list[BaseModel] = [self.defaults.policy, self.model.policy]

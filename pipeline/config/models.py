@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr
 from pipeline.config.describe import DescribeModel
 from pipeline.config.rules import AnyRule, Part, PolicyModel
 from pipeline.settings import Backend, Transport
+from pipeline.unusual.settings import ALERTS_PER_DAY, WARM_UP_S
 
 __all__ = [
     "NAME_PATTERN",
@@ -136,8 +137,16 @@ class CameraKnobs(Part):
     """How many bytes of compressed video are kept at most."""
     time_zone: str = "UTC"
     """IANA name of the time zone in which schedules are meant, e.g. Europe/Berlin."""
+    watch_for: tuple[str, ...] = ()
+    """Plain sentences to be alerted of, e.g. "someone lies on the floor"; `vedette check` shows how they are read."""
     health_alerts: bool = True
     """Whether a camera that is offline, dark, frozen, blurred, covered or moved is an alert."""
+    unusual: bool = True
+    """Whether what is normal is learned from the camera itself, and what is far from it is an alert."""
+    alerts_per_day: Annotated[float, Field(gt=0, le=1000)] = ALERTS_PER_DAY
+    """How many alerts of kind unusual you want to read on a day on which nothing is wrong; the threshold follows."""
+    warm_up_s: Annotated[float, Field(ge=0, le=604_800)] = WARM_UP_S
+    """How long a camera is watched before anything is called unusual; what is seen until then is taken for normal."""
     policy: PolicyModel = PolicyModel()
     """How often incidents report."""
     rules: tuple[AnyRule, ...] | None = None

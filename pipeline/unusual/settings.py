@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["UnusualSettings"]
+__all__ = ["ALERTS_PER_DAY", "WARM_UP_S", "UnusualSettings"]
+
+ALERTS_PER_DAY = 3.0
+WARM_UP_S = 900.0
 
 _WEEK_S = 604_800.0
 
@@ -17,8 +20,8 @@ class UnusualSettings:
     """
 
     camera: str
-    alerts_per_day: float = 3.0
-    warm_up_s: float = 900.0
+    alerts_per_day: float = ALERTS_PER_DAY
+    warm_up_s: float = WARM_UP_S
 
     def __post_init__(self) -> None:
         if not 0 < self.alerts_per_day <= 1000:
