@@ -25,6 +25,7 @@ from pipeline.errors import UsageError, VedetteError
 from pipeline.redact import redact
 from workers import eval_cli, ledger_cli, scenes_cli, train_cli
 from workers.bench.cli import bench
+from workers.describe_cli import describe
 from workers.search_cli import search
 
 if TYPE_CHECKING:
@@ -268,6 +269,7 @@ def check(
 app.command()(bench)
 for _name, _command in ledger_cli.COMMANDS.items():
     app.command(_name)(_command)
+app.command()(describe)
 app.command()(search)
 app.add_typer(scenes_cli.app, name="scenes")
 app.add_typer(eval_cli.app, name="eval")
