@@ -2,8 +2,9 @@
 
 In: two sites and the ledger. Out: :class:`Report`: every incident added, removed, moved or changed, by camera. Only the
 alert stage runs, once per configuration, over the findings and tracks of the ledger: the same stages as live, so the
-same alerts as a full replay gives. Cameras are folded side by side in processes; one whose alert settings are equal in
-both is folded once. Next file: ``pipeline/ledger/compare.py``.
+same incidents as a full replay gives. Left out is what cannot differ: unusual behaviour where both sites look for it
+alike, and facts and words where no rule is about them. Cameras are folded side by side in processes; one whose settings
+are equal in both is folded once. Next file: ``pipeline/ledger/compare.py``.
 """
 
 from __future__ import annotations
@@ -77,13 +78,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One camera to fold with the alert settings of ``sites`` (one or both sides)."""
+    """One camera to fold with the alert settings of ``sites`` (one or both sides).
+
+    ``is_learning``: what is unusual is judged too, since both sides differ in that.
+    """
 
     root: Path
     camera: str
+    window: Window
     sites: tuple[SiteSettings, ...]
     sides: tuple[int, ...]
-    window: Window
+    is_learning: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +179,24 @@ def _tasks(
         for side, site in enumerate((old, new))
         if camera in [known.name for known in site.cameras]
     ]
-    if len(sides) == 2 and wiring.is_alike(old, new, camera):
-        yield _Task(root, camera, (sides[0][1],), (0, 1), window)
+    own = [site.camera(camera) for _, site in sides]
+    is_learning = len(own) < 2 or own[0].unusual != own[1].unusual
+    task = partial(_Task, root, camera, window=window, is_learning=is_learning)
+    if len(own) == 2 and own[0].alert == own[1].alert and not is_learning:
+        yield task(sites=(sides[0][1],), sides=(0, 1))
     elif is_split:
         for side, site in sides:
-            yield _Task(root, camera, (site,), (side,), window)
+            yield task(sites=(site,), sides=(side,))
     else:
-        yield _Task(root, camera, tuple(site for _, site in sides), tuple(side for side, _ in sides), window)
+        yield task(sites=tuple(site for _, site in sides), sides=tuple(side for side, _ in sides))
 
 
 def _fold(task: _Task) -> _Folded:
     """Runs in a process of its own."""
     problems: list[str] = []
-    voices = [Voice.of(partial(wiring.new_stage, site, task.camera)) for site in task.sites]
+    has_words = task.is_learning or any(wiring.needs_words(site, task.camera) for site in task.sites)
+    new_stage = partial(wiring.new_stage, has_words=has_words, is_learning=task.is_learning)
+    voices = [Voice.of(partial(new_stage, site, task.camera)) for site in task.sites]
     times: list[float] = []
 
     def watched() -> Iterator[Any]:
@@ -215,6 +225,9 @@ def _mapped(count: int) -> Iterator[Callable[[Sequence[_Task]], Iterator[_Folded
 def _hints(old: SiteSettings, new: SiteSettings) -> Iterator[str]:
     if replace(old.detector, device="", streams=0, threads=0) != replace(new.detector, device="", streams=0, threads=0):
         yield "The detector's settings differ; findings are used as they were recorded, so that shows in nothing below."
+    both = {camera.name: camera for camera in old.cameras}
+    if all(camera.unusual == both[camera.name].unusual for camera in new.cameras if camera.name in both):
+        yield "Unusual behaviour is looked for alike in both, so its alerts are the same and not counted."
 
 
 def _line(outcome: Outcome) -> str:

@@ -45,8 +45,8 @@ __all__ = [
     "detect",
     "frame_reader",
     "ingest",
-    "is_alike",
     "is_recording",
+    "needs_words",
     "new_detector",
     "new_looker",
     "new_stage",
@@ -139,11 +139,14 @@ def new_stage(
     encoder: TextEncoder | None = None,
     count: Count = ignore,
     shelf: Shelf | None = None,
+    has_words: bool = True,
+    is_learning: bool = True,
 ) -> AlertStage:
     """The alert stage of one camera: its tracker (or the one that is given), its narrator, its rules, its health.
 
     With an ``encoder``, words carry vectors. Where what is normal is learned, it is kept on ``shelf``; without one it
-    begins anew with every stage, as a replay has to.
+    begins anew with every stage, as a replay has to. A back-test leaves out what cannot make a difference: without
+    ``has_words`` nobody narrates, without ``is_learning`` nothing unusual is looked for.
     """
     from pipeline.alert.policy import Timing
     from pipeline.alert.stage import AlertStage, standard_judges
@@ -153,11 +156,11 @@ def new_stage(
     return AlertStage(
         settings,
         tracker or new_tracker(),
-        (*standard_judges(settings), *_learning_judges(site, camera, shelf)),
+        (*standard_judges(settings), *(_learning_judges(site, camera, shelf) if is_learning else ())),
         site.config_hash,
         models,
         {"unusual": Timing(UNUSUAL_OPEN_S, UNUSUAL_CLOSE_S, UNUSUAL_COOL_S)},
-        narrator=new_narrator(site, camera, encoder, count),
+        narrator=new_narrator(site, camera, encoder, count) if has_words else None,
         asking=asking(site, camera),
     )
 
@@ -181,10 +184,11 @@ def new_tracker() -> Tracker:
     return ByteTracker()
 
 
-def is_alike(one: SiteSettings, other: SiteSettings, camera: str) -> bool:
-    """Whether both sites make the same alerts of the same findings of ``camera``."""
-    mine, theirs = one.camera(camera), other.camera(camera)
-    return (mine.alert, mine.unusual) == (theirs.alert, theirs.unusual)
+def needs_words(site: SiteSettings, camera: str) -> bool:
+    """Whether a rule of ``camera`` is about facts or words, so that they have to be there when it is judged."""
+    from pipeline.alert.settings import WatchRule
+
+    return any(isinstance(rule, WatchRule) for rule in site.camera(camera).alert.rules)
 
 
 def frame_reader(

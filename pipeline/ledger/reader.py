@@ -7,18 +7,22 @@ the rest of which is used. Next file: ``workers/ledger.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 from pipeline.errors import StorageError
 from pipeline.ledger.journal import read_journal
 from pipeline.ledger.recorder import MAX_SPAN_US, Written
 from pipeline.ledger.rows import ROW_KINDS, Row, RowKind
-from pipeline.ledger.sealed import read_sealed
-from pipeline.ledger.shelf import PARQUET, Volume, volumes
+from pipeline.ledger.sealed import find_sealed, read_sealed
+from pipeline.ledger.shelf import PARQUET, Volume, cameras, volumes
 
-__all__ = ["read_rows", "span_us"]
+__all__ = ["find_alert", "read_rows", "span_us"]
 
 _ENDLESS_US = 2**62
+_ALERTS: tuple[RowKind, ...] = ("alert",)
+_LONGEST_ALERT_US = 24 * 3600 * 1_000_000
 _LONGEST_US = 2 * MAX_SPAN_US  # the batch that fills a volume may reach beyond its span
 
 
@@ -41,6 +45,33 @@ def read_rows(
         for row in _rows_of(volume, least, most, kinds, tell):
             if row.kind in kinds and least <= row.at_us < most and written.add(row):
                 yield row
+
+
+def find_alert(root: Path, alert_id: str, tell: Callable[[str], None]) -> list[Row]:
+    """Every kept revision of the alert ``alert_id``, oldest first; empty when the ledger does not know it.
+
+    Newest days are searched first.
+    """
+    by_day: dict[date, list[Volume]] = {}
+    for camera in cameras(root):
+        for volume in volumes(root, camera):
+            by_day.setdefault(volume.day, []).append(volume)
+    prefix = f"{alert_id} r"
+    for day in sorted(by_day, reverse=True):
+        sealed = [volume.path for volume in by_day[day] if not volume.is_journal]
+        having = set(find_sealed(sealed, prefix))
+        for volume in by_day[day]:
+            if volume.path in having or (volume.is_journal and _holds(volume, prefix)):
+                least, most = volume.begins_us - _LONGEST_ALERT_US, volume.begins_us + _LONGEST_ALERT_US
+                near = read_rows(root, volume.camera, tell, from_us=least, to_us=most, kinds=_ALERTS)
+                return [row for row in near if row.about.startswith(prefix)]
+    return []
+
+
+def _holds(volume: Volume, prefix: str) -> bool:
+    with suppress(StorageError):
+        return any(row.kind == "alert" and row.about.startswith(prefix) for row in read_journal(volume.path))
+    return False
 
 
 def span_us(root: Path, camera: str) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ import numpy as np
 from pipeline.errors import StorageError
 from pipeline.ledger.rows import ROW_KINDS, Row, RowKind
 
-__all__ = ["VERSION", "read_sealed", "write_sealed"]
+__all__ = ["VERSION", "find_sealed", "read_sealed", "write_sealed"]
 
 VERSION = "1"
 _COLUMNS = "kind, epoch_us(media_at), session, seq, about, head, blob, tracks, crc"
@@ -79,6 +79,24 @@ def read_sealed(
         else:
             rows.append(row)
     return rows, damaged
+
+
+def find_sealed(paths: Sequence[Path], prefix: str) -> list[Path]:
+    """Which of ``paths`` hold an alert whose ``about`` begins with ``prefix``. Damaged files are passed over."""
+    patterns = [_pattern(path) for path in paths]
+    query = (
+        "select distinct filename from read_parquet(?, filename=true) where kind = 'alert' and starts_with(about, ?)"
+    )
+    if not patterns:
+        return []
+    try:
+        with _duckdb(paths[0].parent) as connection:
+            found = {name for (name,) in connection.execute(query, [patterns, prefix]).fetchall()}
+    except StorageError:
+        if len(paths) == 1:
+            return []
+        return [path for each in paths for path in find_sealed([each], prefix)]
+    return [path for path in paths if str(path) in found]
 
 
 def _row(values: list[Any]) -> Row | None:
