@@ -1,7 +1,7 @@
 """``vedette describe FILE|URL``: how one moment is put into words, with every step laid open.
 
-In: a recording, a camera's address, or a camera of a site. Out: the measured facts, the prompt, the raw reply, the verdict
-on each claim, and the text that an alert would show: for people, or as one JSON object.
+In: a recording, a camera's address, or a camera of a site. Out: the facts that were measured, the prompt, the raw
+reply, the verdict on each claim, and the text that an alert would show: for people, or as one JSON object.
 Next file: ``pipeline/describe/stage.py``.
 """
 
