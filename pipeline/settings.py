@@ -24,6 +24,7 @@ __all__ = [
     "RedisSettings",
     "SearchSettings",
     "Secret",
+    "Sentence",
     "SiteSettings",
     "TelemetrySettings",
     "Transport",
@@ -117,6 +118,15 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of ``watch_for``, the name of the rule that it became, and notes on how it was read."""
+
+    text: str
+    rule: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CameraSettings:
     """One camera: where its picture comes from, how much of it is analysed, and how much of its past is kept.
 
@@ -126,6 +136,7 @@ class CameraSettings:
     ``declared_fps`` 0: the frame rate that health is judged by is learned. ``packets_s`` and ``packets_bytes`` bound
     the compressed past on the bus, from which clips are cut. ``alert`` is all that the alert stage needs; ``notes`` are
     what the owner says of this view to whoever describes it. ``unusual`` None: what is normal is not learned.
+    ``watch_for`` says which of the rules were plain sentences.
     """
 
     name: str
@@ -144,6 +155,7 @@ class CameraSettings:
     alert: AlertSettings
     notes: tuple[str, ...] = ()
     unusual: UnusualSettings | None = None
+    watch_for: tuple[Sentence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

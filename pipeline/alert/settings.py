@@ -13,8 +13,8 @@ from typing import ClassVar, Literal, get_args
 
 from pipeline.alert.geometry import Point
 from pipeline.alert.places import Line, Zone, require, require_name
-from pipeline.alert.schedule import ALWAYS, Schedule
-from pipeline.types import Severity
+from pipeline.alert.rule import Rule, require_seconds
+from pipeline.alert.watch.rule import WatchRule
 
 __all__ = [
     "RULE_KINDS",
@@ -31,66 +31,13 @@ __all__ = [
     "PolicySettings",
     "Rule",
     "SpeedRule",
+    "WatchRule",
     "WrongWayRule",
     "Zone",
     "ZoneRule",
 ]
 
 Direction = Literal["a_to_b", "b_to_a", "both"]
-_DAY_S = 86_400.0
-
-
-def _require_seconds(what: str, value: float) -> None:
-    require(0 <= value <= _DAY_S, what, "0 to 86400 seconds", value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What all rules have in common; use one of the classes below.
-
-    ``open_after_s``: how long the breach has to hold, net of moments without it, before an incident opens.
-    ``close_after_s``: how long it has to be over before the incident closes. ``cool_down_s``: how long after closing
-    the same objects open nothing new. ``labels``: words or groups looked at; ``min_confidence``: tracks below are not.
-    """
-
-    name: str
-    labels: tuple[str, ...] = ("person",)
-    severity: Severity = "warning"
-    schedule: Schedule = ALWAYS
-    open_after_s: float = 0.3
-    close_after_s: float = 5.0
-    cool_down_s: float = 10.0
-    min_confidence: float = 0.3
-
-    kind: ClassVar[str] = ""
-    """The alert's ``kind`` and the word that chooses this class in a site file."""
-    is_momentary: ClassVar[bool] = False
-    """Whether one look proves the breach, so that it opens at once (a line was crossed)."""
-    needs_fixed_view: ClassVar[bool] = False
-    """Whether the rule means nothing while the camera is turned away (it remembers places)."""
-    trusts_silence: ClassVar[bool] = False
-    """Whether the rule draws conclusions from what is not seen, and so has to pause while the picture is blurred."""
-
-    def __post_init__(self) -> None:
-        require_name("rule", self.name)
-        require(
-            self.severity in get_args(Severity), f"rule {self.name!r} severity", "info|warning|critical", self.severity
-        )
-        for name in self.__dataclass_fields__:
-            if name.endswith("_s") and not name.endswith("_per_s"):
-                _require_seconds(f"rule {self.name!r} {name}", getattr(self, name))
-        require(0 <= self.min_confidence <= 1, f"rule {self.name!r} min_confidence", "0 to 1", self.min_confidence)
-        require(bool(self.labels) and all(self.labels), f"rule {self.name!r} labels", "at least one word", self.labels)
-
-    @property
-    def zone_name(self) -> str | None:
-        """The zone this rule is bound to; None for the whole picture."""
-        return getattr(self, "zone", None)
-
-    @property
-    def line_name(self) -> str | None:
-        """The line this rule is bound to, if any."""
-        return getattr(self, "line", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +231,7 @@ RULE_KINDS: tuple[type[Rule], ...] = (
     WrongWayRule,
     ForbiddenClassRule,
     AbsenceRule,
+    WatchRule,
 )
 """Every rule class; ``kind`` tells them apart."""
 
@@ -303,7 +251,7 @@ class PolicySettings:
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
-            _require_seconds(name, getattr(self, name))
+            require_seconds(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from pipeline.alert.policy import Policy, Stamp, Timing
 from pipeline.alert.rules.judge import RulesJudge
 from pipeline.alert.settings import AlertSettings
 from pipeline.alert.view import is_blind
+from pipeline.alert.watch.judge import WatchJudge
 from pipeline.descriptions import DescribeRequest, SceneDescription
-from pipeline.protocols import Json, Judge, Moment, Narrator, Tracker
+from pipeline.protocols import Json, Judge, Moment, Narrator, TextEncoder, Tracker
 from pipeline.types import Alert, Finding, FrameKey, Track
 
 __all__ = ["AlertStage", "standard_judges"]
@@ -31,10 +32,13 @@ _MAX_DROPPED_S = 1.0  # frames may be dropped for so long without anybody missin
 _MAX_QUIET_S = 60.0  # the longest silence between two numbers in a row that a gate with nothing to show may keep
 
 
-def standard_judges(settings: AlertSettings) -> tuple[Judge, ...]:
-    """The explicit rules of ``settings`` and, unless switched off, camera health."""
-    rules: Judge = RulesJudge(settings)
-    return (rules, HealthJudge(settings.camera)) if settings.is_health_alerted else (rules,)
+def standard_judges(settings: AlertSettings, encoder: TextEncoder | None = None) -> tuple[Judge, ...]:
+    """The explicit rules of ``settings``, those in plain language, and, unless switched off, camera health.
+
+    ``encoder`` compares words for rules that no fact tells of.
+    """
+    rules: tuple[Judge, ...] = (RulesJudge(settings), WatchJudge(settings, encoder))
+    return (*rules, HealthJudge(settings.camera)) if settings.is_health_alerted else rules
 
 
 class AlertStage:

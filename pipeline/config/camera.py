@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import available_timezones
@@ -28,13 +28,14 @@ from pipeline.alert.settings import (
     SpeedRule,
     Zone,
 )
+from pipeline.alert.watch.compile import Unclear, compile_sentence
 from pipeline.config.faults import Fault, Place, nearest
 from pipeline.config.models import CameraKnobs, CameraModel
 from pipeline.config.rules import new_rule
 from pipeline.config.secrets import secret_urls
 from pipeline.detect.selection import labels_of
 from pipeline.errors import UsageError
-from pipeline.settings import CameraSettings, Secret
+from pipeline.settings import CameraSettings, Secret, Sentence
 from pipeline.unusual.settings import UnusualSettings
 
 __all__ = ["CameraBuilder", "check_labels", "default_rules", "has_usable_port"]
@@ -76,6 +77,7 @@ class CameraBuilder:
     place: Place
     known_labels: tuple[str, ...]
     faults: list[Fault]
+    sentences: list[Sentence] = field(default_factory=list)
 
     def build(self) -> CameraSettings | None:
         """The settings; None when something was wrong, which then stands in ``faults``."""
@@ -101,6 +103,7 @@ class CameraBuilder:
             notes=self.model.notes,
             alert=alert,
             unusual=self._unusual(),
+            watch_for=tuple(self.sentences),
         )
 
     def _knob(self, name: str) -> Any:
@@ -189,7 +192,8 @@ class CameraBuilder:
             return None
         models = self._knob("rules")
         if models is None:
-            return tuple(rule for rule in default_rules() if not check_labels(rule.labels, self.known_labels, ()))
+            known = [rule for rule in default_rules() if not check_labels(rule.labels, self.known_labels, ())]
+            return self._with_sentences(known, zone_name)
         place = self._place_of("rules")
         names = _names_of(models)
         before = len(self.faults)
@@ -198,7 +202,31 @@ class CameraBuilder:
             for index, (model, name) in enumerate(zip(models, names, strict=True))
         ]
         self._refuse_twins(models, place)
-        return None if len(self.faults) > before else tuple(rule for rule in rules if rule)
+        return None if len(self.faults) > before else self._with_sentences([rule for rule in rules if rule], zone_name)
+
+    def _with_sentences(self, rules: list[Rule], zone_name: str) -> tuple[Rule, ...] | None:
+        """``rules`` and what the sentences of ``watch_for`` became; a question about one is a fault."""
+        before = len(self.faults)
+        place = self._place_of("watch_for")
+        for index, text in enumerate(self._knob("watch_for")):
+            try:
+                compiled = compile_sentence(
+                    text,
+                    zones=tuple(self.model.zones),
+                    lines=tuple(self.model.lines),
+                    known_labels=self.known_labels,
+                    time_zone=zone_name,
+                )
+            except Unclear as question:
+                whose = f"for camera {self.model.name!r}: " if place[0] == "defaults" else ""
+                self.faults.append(Fault((*place, index), f"{whose}{question}"))
+                continue
+            if any(rule.name == compiled.rule.name for rule in rules):
+                self.faults.append(Fault((*place, index), "another rule begins with the same words, or is called so"))
+                continue
+            rules.append(compiled.rule)
+            self.sentences.append(Sentence(" ".join(text.split()), compiled.rule.name, compiled.notes))
+        return None if len(self.faults) > before else tuple(rules)
 
     def _rule(self, model: Any, name: str, zone_name: str, place: Place) -> Rule | None:
         for key, known in (("zone", self.model.zones), ("line", self.model.lines)):

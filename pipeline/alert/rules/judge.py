@@ -26,6 +26,7 @@ from pipeline.alert.settings import (
     ObjectRemovedRule,
     Rule,
     SpeedRule,
+    WatchRule,
     WrongWayRule,
     ZoneRule,
 )
@@ -36,11 +37,14 @@ __all__ = ["RulesJudge"]
 
 
 class RulesJudge:
-    """A :class:`~pipeline.protocols.Judge` over the rules of ``settings``."""
+    """A :class:`~pipeline.protocols.Judge` over the rules of ``settings``, but those of kind ``watch``.
+
+    Those are judged by facts (``pipeline/alert/watch/judge.py``).
+    """
 
     def __init__(self, settings: AlertSettings) -> None:
         self._settings = settings
-        self._watches = [_watch(rule, settings) for rule in settings.rules]
+        self._watches = [_watch(rule, settings) for rule in settings.rules if not isinstance(rule, WatchRule)]
         spans = [rule.over_s for rule in settings.rules if isinstance(rule, SpeedRule | WrongWayRule)]
         self._trails = Trails(2 * max(spans, default=0.0))
         self._session: int | None = None

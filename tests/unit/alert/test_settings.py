@@ -81,7 +81,7 @@ def test_a_concave_polygon_is_fine() -> None:
 
 def test_every_rule_has_a_kind_of_its_own_and_a_default_that_holds() -> None:
     kinds = [rule.kind for rule in RULE_KINDS]
-    assert len(set(kinds)) == len(kinds) == 10
+    assert len(set(kinds)) == len(kinds) == 11
     assert all(issubclass(rule, Rule) for rule in RULE_KINDS)
     assert AbsenceRule(name="a").zone_name is None
 
