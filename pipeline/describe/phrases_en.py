@@ -79,6 +79,10 @@ def clothes(tokens: Sequence[Token], i: int, reading: Reading) -> int | None:
     if after is not None:
         reading.said.append(Said((tokens[start].start, tokens[after].end), "colour", colour))
         return after + 1
+    before = i - 1 - (i > 1 and tokens[i - 1].low in ("dark", "light", "bright"))
+    if before >= 0 and tokens[before].low in ("is", "are"):
+        reading.said.append(Said((tokens[before].start, tokens[i].end), "colour", colour))
+        return i + 1
     if tokens[start].low in ("in", "wearing", "dressed"):
         reading.said.append(Said((tokens[start].start, tokens[i].end), "any_colour", colour))
         return i + 1
