@@ -23,6 +23,15 @@ from workers.describe import Notebook
 __all__ = ["WORDS", "DryBus", "Pad", "Said", "model_says", "pictures", "stage"]
 
 WORDS = "The picture is calm."
+
+
+def reply_of(text: str) -> str:
+    """What a well-behaved model replies to say ``text``."""
+    return json.dumps(
+        {"title": "Calm", "text": text, "claims": [], "concerns": [], "confidence": 0.5, "answers": [0.25]}
+    )
+
+
 REPLY = json.dumps({"title": "Calm", "text": WORDS, "claims": [], "concerns": [], "confidence": 0.5, "answers": [0.25]})
 """It answers the one question of the requests in ``tests/contract/bus_messages.py``."""
 

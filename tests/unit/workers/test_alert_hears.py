@@ -129,7 +129,7 @@ def published(bus: MemoryBus) -> list[Alert]:
     return [alert for _, alert in bus.alerts("0", max_entries=1000, block_s=0.0)]
 
 
-def require_whole(alerts: Sequence[Alert]) -> None:
+def require_whole(alerts: Sequence[Alert], source: str = "vlm:m", words: str = WORDS) -> None:
     """Two incidents, each opened once, described, closed, with every revision once and in order."""
     by_id: dict[str, list[Alert]] = {}
     for alert in alerts:
@@ -139,8 +139,8 @@ def require_whole(alerts: Sequence[Alert]) -> None:
         assert [alert.revision for alert in revisions] == list(range(1, len(revisions) + 1))
         assert revisions[0].phase == "opened"
         assert revisions[-1].phase == "closed"
-        assert revisions[-1].text_source == "vlm:m"
-        assert revisions[-1].text.endswith(WORDS)
+        assert revisions[-1].text_source == source
+        assert revisions[-1].text.endswith(words)
         assert Counter(alert.phase for alert in revisions)["opened"] == 1
 
 
