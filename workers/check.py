@@ -7,20 +7,32 @@ Next file: ``pipeline/config/site.py``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.alert.settings import WatchRule
+from pipeline.alert.watch.compile import written
 from pipeline.config import load_site
 from pipeline.errors import ConfigError
 from pipeline.redact import redact
 from pipeline.settings import CameraSettings, SiteSettings
 
-__all__ = ["CameraSummary", "Checkup", "check", "print_checkup"]
+__all__ = ["CameraSummary", "Checkup", "Reading", "check", "print_checkup"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a sentence of ``watch_for`` was read: ``rule`` is what could stand under ``rules`` instead, as YAML."""
+
+    sentence: str
+    rule: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,7 @@ class CameraSummary:
     zones: tuple[str, ...]
     lines: tuple[str, ...]
     rules: tuple[str, ...]
+    watch_for: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,7 @@ def print_checkup(checkup: Checkup, console: Console, *, is_json: bool = False) 
         )
         return checkup.exit_code
     console.print(_table(checkup))
+    _print_readings(checkup, console)
     console.print(
         f"detector {escape(checkup.detector)} · redis {escape(checkup.redis)} · state in {escape(checkup.data_dir)} · "
         f"config {checkup.config_hash}",
@@ -97,6 +111,16 @@ def print_checkup(checkup: Checkup, console: Console, *, is_json: bool = False) 
         console.print(f"[yellow]![/yellow] {escape(hint)}", highlight=False, soft_wrap=True)
     console.print(f"[green]✓[/green] {escape(checkup.path)} is valid.", highlight=False, soft_wrap=True)
     return checkup.exit_code
+
+
+def _print_readings(checkup: Checkup, console: Console) -> None:
+    """Each sentence with the rule it became, ready to be pasted, and what was read more broadly than written."""
+    for camera in checkup.cameras:
+        for reading in camera.watch_for:
+            console.print(f"{escape(camera.name)}: ‘{escape(reading.sentence)}’ is", highlight=False, soft_wrap=True)
+            console.print(f"    - {escape(reading.rule)}", highlight=False, soft_wrap=True)
+            for note in reading.notes:
+                console.print(f"      [dim]{escape(note)}[/dim]", highlight=False, soft_wrap=True)
 
 
 def _table(checkup: Checkup) -> Table:
@@ -118,12 +142,35 @@ def _summary(camera: CameraSettings) -> CameraSummary:
         zones=tuple(zone.name for zone in camera.alert.zones),
         lines=tuple(line.name for line in camera.alert.lines),
         rules=tuple(rule.name for rule in camera.alert.rules),
+        watch_for=tuple(_readings(camera)),
     )
+
+
+def _readings(camera: CameraSettings) -> Iterator[Reading]:
+    rules = {rule.name: rule for rule in camera.alert.rules}
+    for sentence in camera.watch_for:
+        plain = yaml.safe_dump(
+            written(rules[sentence.rule]), default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000
+        )
+        yield Reading(sentence.text, plain.strip(), sentence.notes)
+
+
+def _unanswerable(site: SiteSettings) -> Iterator[str]:
+    """Rules with a question where no model describes: they go by the likeness of words, if at all."""
+    if site.describe.backend != "grounded":
+        return
+    for camera in site.cameras:
+        for rule in camera.alert.rules:
+            if isinstance(rule, WatchRule) and rule.question is not None:
+                yield (
+                    f"{camera.name}: nobody can answer ‘{rule.question}’, because no model describes "
+                    "(describe.backend); it will hardly ever be an alert."
+                )
 
 
 def _hints(site: SiteSettings) -> tuple[str, ...]:
     """What is allowed and yet seldom meant."""
-    hints = []
+    hints = [*_unanswerable(site)]
     for camera in site.cameras:
         scheduled = [rule for rule in camera.alert.rules if rule.schedule.windows]
         if scheduled and all(rule.schedule.time_zone == "UTC" for rule in scheduled):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.alert.asking import AskSettings
+from pipeline.alert.settings import WatchRule
 from pipeline.describe.budget import Budget
 from pipeline.descriptions import DescribeRequest, Prompt, Reply, SceneDescription
 from pipeline.errors import ModelError
@@ -40,10 +41,12 @@ def ignore(name: str, camera: str, reason: str) -> None:
 
 
 def asking(site: SiteSettings, camera: str) -> AskSettings:
-    """What the alert stage of ``camera`` asks to have described."""
+    """What the alert stage of ``camera`` asks to have described, with the questions of its rules."""
     describe = site.describe
     context = (*describe.context, *site.camera(camera).notes)
-    return AskSettings(context, scene_gap_s=describe.scene_gap_s, every_s=describe.every_s)
+    rules = site.camera(camera).alert.rules
+    questions = tuple(rule.question for rule in rules if isinstance(rule, WatchRule) and rule.question is not None)
+    return AskSettings(context, questions, scene_gap_s=describe.scene_gap_s, every_s=describe.every_s)
 
 
 def new_encoder(site: SiteSettings, telemetry: Telemetry) -> TextEncoder | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -139,24 +139,28 @@ def new_stage(
     encoder: TextEncoder | None = None,
     count: Count = ignore,
     shelf: Shelf | None = None,
+    silences: Sequence[Silence] = (),
     has_words: bool = True,
     is_learning: bool = True,
 ) -> AlertStage:
     """The alert stage of one camera: its tracker (or the one that is given), its narrator, its rules, its health.
 
-    With an ``encoder``, words carry vectors. Where what is normal is learned, it is kept on ``shelf``; without one it
-    begins anew with every stage, as a replay has to. A back-test leaves out what cannot make a difference: without
-    ``has_words`` nobody narrates, without ``is_learning`` nothing unusual is looked for.
+    With an ``encoder``, words carry vectors, and rules that no fact tells of compare them. Where what is normal is
+    learned, it is kept on ``shelf``; without one it begins anew with every stage, as a replay has to. A back-test
+    leaves out what cannot make a difference: without ``has_words`` nobody narrates, without ``is_learning`` nothing
+    unusual is looked for.
     """
     from pipeline.alert.policy import Timing
+    from pipeline.alert.silence import SilencedJudge
     from pipeline.alert.stage import AlertStage, standard_judges
 
     settings = site.camera(camera).alert
+    judges = (*standard_judges(settings, encoder), *(_learning_judges(site, camera, shelf) if is_learning else ()))
     models = {"detector": detector_name(site.detector), "tracker": "bytetrack"}
     return AlertStage(
         settings,
         tracker or new_tracker(),
-        (*standard_judges(settings), *(_learning_judges(site, camera, shelf) if is_learning else ())),
+        tuple(SilencedJudge(judge, silences) for judge in judges) if silences else judges,
         site.config_hash,
         models,
         {"unusual": Timing(UNUSUAL_OPEN_S, UNUSUAL_CLOSE_S, UNUSUAL_COOL_S)},
@@ -277,19 +281,34 @@ def detect(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Livenes
 def alert(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness, stop: threading.Event) -> int:
     """Fold the findings of this job's share of the cameras into alerts until told to stop; the exit code."""
     from workers.alert import work
+    from workers.dismissals import Dismissals
     from workers.ledger import scribe
     from workers.normality import Shelf
 
     bus = open_bus(site.redis, telemetry.count)
     with scribe(None if job.is_lossless else site.ledger_dir, site.ledger, telemetry) as writer:
         encoder = new_encoder(site, telemetry)
+        dismissals = Dismissals(site, telemetry)
 
         def stage_of(camera: str) -> AlertStage:
             shelf = Shelf(site.normality_dir, camera, telemetry)
-            return new_stage(site, camera, encoder=encoder, count=telemetry.count, shelf=shelf)
+            silences = dismissals.of(camera)
+            return new_stage(
+                site, camera, encoder=encoder, count=telemetry.count, shelf=shelf, silences=silences
+            )
 
         claims = _claims(bus, site, job)
-        work(bus, claims, stage_of, telemetry, liveness, stop, writer, is_asking=not job.is_lossless)
+        work(
+            bus,
+            claims,
+            stage_of,
+            telemetry,
+            liveness,
+            stop,
+            writer,
+            is_asking=not job.is_lossless,
+            has_feedback=dismissals.has_changed,
+        )
     return 0
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
 from workers.check import check, print_checkup
@@ -84,3 +85,42 @@ def test_a_file_that_is_not_there() -> None:
     checkup = check(Path("/nowhere/site.yaml"), {})
     assert checkup.exit_code == 2
     assert checkup.problems == ("/nowhere/site.yaml: no such file",)
+
+
+def test_sentences_are_shown_as_the_rules_they_became(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    zones = "zones: {yard: [[0, 0], [1, 0], [1, 1]]}"
+    path.write_text(f"cameras: {{a: {{url: x, {zones}, watch_for: [a man runs in the yard, two people fight]}}}}")
+    checkup = check(path, {})
+    first, second = checkup.cameras[0].watch_for
+    assert first.sentence == "a man runs in the yard"
+    assert yaml.safe_load(first.rule) == {
+        "kind": "watch",
+        "name": "a man runs in the yard",
+        "says": "a man runs in the yard",
+        "labels": ["person"],
+        "zone": "yard",
+        "speed": ["running"],
+    }
+    assert first.notes == ("‘man’: any person is meant, because who somebody is, is not measured",)
+    assert "question" in second.rule
+    assert any("two people fight" in hint and "no model describes" in hint for hint in checkup.hints)
+    console = Console(file=io.StringIO(), width=200)
+    assert print_checkup(checkup, console) == 0
+    assert isinstance(console.file, io.StringIO)
+    assert f"- {first.rule}" in console.file.getvalue()
+
+
+def test_an_unclear_sentence_is_a_question_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("defaults:\n  watch_for:\n    - someone runs\n    - someone suspicious\ncameras: {a: x}\n")
+    checkup = check(path, {})
+    assert checkup.exit_code == 2
+    (problem,) = checkup.problems
+    assert problem.startswith(f"{path}:4: defaults.watch_for[1]: for camera 'a': What would ‘suspicious’ look like?")
+
+
+def test_two_sentences_that_begin_alike_are_told_apart_by_the_person(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("cameras: {a: {url: x, watch_for: [someone runs, someone  runs]}}\n")
+    assert "another rule begins with the same words" in check(path, {}).problems[0]
