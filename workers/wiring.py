@@ -31,6 +31,7 @@ from workers.describers import asking, ignore, new_encoder, new_narrator, serve
 from workers.runtime import Liveness
 
 if TYPE_CHECKING:
+    from pipeline.alert.silence import Silence
     from pipeline.alert.stage import AlertStage
     from pipeline.embed.visual import VisualLooker
     from pipeline.ingest.camera import CameraConfig
@@ -57,9 +58,6 @@ __all__ = [
 
 LOSSLESS_WAIT_S = 1.0
 PACKET_BATCH_S = 0.5
-UNUSUAL_OPEN_S = 0.2
-UNUSUAL_CLOSE_S = 5.0
-UNUSUAL_COOL_S = 10.0
 
 
 def open_bus(settings: RedisSettings, count: Count) -> RedisBus:
@@ -163,7 +161,6 @@ def new_stage(
         tuple(SilencedJudge(judge, silences) for judge in judges) if silences else judges,
         site.config_hash,
         models,
-        {"unusual": Timing(UNUSUAL_OPEN_S, UNUSUAL_CLOSE_S, UNUSUAL_COOL_S)},
         narrator=new_narrator(site, camera, encoder, count) if has_words else None,
         asking=asking(site, camera),
     )

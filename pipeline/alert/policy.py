@@ -59,7 +59,7 @@ class Timing:
         return cls(rule.open_after_s, rule.close_after_s, rule.cool_down_s)
 
 
-_KIND_TIMING = Timing(open_after_s=0.6, close_after_s=5.0, cool_down_s=10.0)
+_KIND_TIMING = Timing(open_after_s=0.2, close_after_s=5.0, cool_down_s=10.0)
 _HEALTH_TIMING = Timing(open_after_s=0.0, close_after_s=3.0, cool_down_s=0.0)
 
 

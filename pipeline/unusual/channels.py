@@ -98,6 +98,10 @@ def _change(rows: NDArray[Any], _: Ground) -> Floats:
     return np.fmin(pace, _EDGES * column(rows, "flow_peak") / column(rows, "width"))[:, None]
 
 
+def _collapse(rows: NDArray[Any], _: Ground) -> Floats:
+    return column(rows, "collapse")[:, None]
+
+
 def _posture(rows: NDArray[Any], _: Ground) -> Floats:
     return (90.0 - column(rows, "body_angle_deg"))[:, None]
 
@@ -115,6 +119,7 @@ TRACK_CUES: tuple[Cue, ...] = (
     Cue("place", "nearest", _place, grain=0.15, is_lasting=True),
     Cue("shape", "mixture", _shape, grain=0.5),
     Cue("change", "upper", _change, grain=0.1),
+    Cue("collapse", "upper", _collapse, grain=0.1),
     Cue("posture", "upper", _posture, grain=2.0),
     Cue("company", "mixture", _company, grain=0.5, is_lasting=True),
 )

@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.labels import group_of
 from pipeline.protocols import Json, Moment
 from pipeline.types import Looks, Track
 from pipeline.unusual.samples import APPEARANCE_DIMENSIONS, COLUMNS, FLOW_BINS
@@ -23,8 +24,9 @@ from pipeline.unusual.samples import APPEARANCE_DIMENSIONS, COLUMNS, FLOW_BINS
 __all__ = ["FeatureFold", "Glimpse"]
 
 _WINDOW_S = 0.6  # a velocity is measured over so long
+_MEMORY_S = 1.5
 _MIN_WINDOW_S = 0.15
-_MAX_STEPS = 24
+_MAX_STEPS = 48
 _MIN_STEP_S = 0.03
 _MIN_CONFIDENCE = 0.1
 _EDGE_SHARE = 0.01  # of the picture: a box so close to the border is cut off
@@ -54,7 +56,7 @@ class Glimpse:
 
 
 class FeatureFold:
-    """Measures moments of one camera in the order of media time; remembers half a second of every box."""
+    """Measures moments of one camera in the order of media time; remembers a second and a half of every box."""
 
     def __init__(self) -> None:
         self._ways: dict[int, list[_Step]] = {}
@@ -67,15 +69,15 @@ class FeatureFold:
         at_s, (width, height) = ref.at_s, ref.source_wh
         if moment.missing_s > 0 or (self._at_s is not None and at_s < self._at_s):
             self._ways = {}
-        seen = [t for t in moment.tracks if t.detection is not None and t.confidence >= _MIN_CONFIDENCE]
+        seen = _whole([t for t in moment.tracks if t.detection is not None and t.confidence >= _MIN_CONFIDENCE])
         rows = np.full((len(seen), len(COLUMNS)), _NAN, np.float32)
         for row, track in zip(rows, seen, strict=True):
-            row[:8] = self._box(track, at_s, width, height)
+            row[:9] = self._box(track, at_s, width, height)
             if looks is not None and track.detection is not None:
-                row[8:13] = _pixels(looks, track.detection, height)
-                row[15:] = [looks.of(track.detection, f"flow_hist_{i}_share") for i in range(FLOW_BINS)]
+                row[9:14] = _pixels(looks, track.detection, height)
+                row[16:] = [looks.of(track.detection, f"flow_hist_{i}_share") for i in range(FLOW_BINS)]
         _relate(rows)
-        self._ways = {i: way for i, way in self._ways.items() if at_s - way[-1][0] <= _WINDOW_S}
+        self._ways = {i: way for i, way in self._ways.items() if at_s - way[-1][0] <= _MEMORY_S}
         scene = self._scene(moment, looks, width, height, len(seen))
         self._at_s = at_s
         return Glimpse(at_s, height, tuple(seen), rows, _appearance(moment, seen), scene)
@@ -87,14 +89,15 @@ class FeatureFold:
         way = self._ways.setdefault(track.id, [])
         if not way or at_s - way[-1][0] >= _MIN_STEP_S:
             way.append((at_s, (x1 + x2) / 2, (y1 + y2) / 2, math.log(box_wh[1]), math.log(box_wh[0])))
-        while len(way) > 1 and (at_s - way[0][0] > _WINDOW_S or len(way) > _MAX_STEPS):
+        while len(way) > 1 and (at_s - way[0][0] > _MEMORY_S or len(way) > _MAX_STEPS):
             way.pop(0)
-        velocity_x, velocity_y, growth, widening = _slopes(way)
+        velocity_x, velocity_y, growth, widening = _slopes([step for step in way if at_s - step[0] <= _WINDOW_S])
+        collapse = max(step[3] - step[4] for step in way) - (way[-1][3] - way[-1][4])
         edge_x, edge_y = _EDGE_SHARE * width / height, _EDGE_SHARE
         if x1 < edge_x or x2 > width / height - edge_x or y1 < edge_y or y2 > 1 - edge_y:
-            growth = widening = _NAN
+            growth = widening = collapse = _NAN
             box_wh = (_NAN, _NAN)
-        return [(x1 + x2) / 2, y2, box_wh[1], box_wh[0], velocity_x, velocity_y, growth, widening]
+        return [(x1 + x2) / 2, y2, box_wh[1], box_wh[0], velocity_x, velocity_y, growth, widening, collapse]
 
     def _scene(self, moment: Moment, looks: Looks | None, width: int, height: int, count: int) -> NDArray[np.float32]:
         outside = moving = energy = flicker = _NAN
@@ -123,6 +126,27 @@ class FeatureFold:
         """Continue from :meth:`state`."""
         self._ways = {int(i): [(s[0], s[1], s[2], s[3], s[4]) for s in way] for i, way in state["ways"].items()}
         self._light, self._at_s = state["light"], state["at_s"]
+
+
+def _whole(tracks: list[Track]) -> list[Track]:
+    """``tracks`` without those that are a part of another: inside a box of the same group that is surer."""
+    if len(tracks) < 2:
+        return tracks
+    boxes = np.array([track.xyxy for track in tracks], np.float64)  # (n, 4)
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = np.maximum(0.0, high - low).prod(-1)  # (n, n)
+    area = np.maximum(1e-6, (boxes[:, 2:] - boxes[:, :2]).prod(-1))
+    is_inside = shared >= _SAME_SHARE * area[:, None]
+    return [
+        track
+        for i, track in enumerate(tracks)
+        if not any(
+            is_inside[i, j] and area[j] > area[i] and other.confidence > track.confidence
+            for j, other in enumerate(tracks)
+            if j != i and group_of(other.label) == group_of(track.label)
+        )
+    ]
 
 
 def _slopes(way: Sequence[_Step]) -> tuple[float, float, float, float]:
@@ -163,8 +187,8 @@ def _relate(rows: NDArray[np.float32]) -> None:
     gap = distance[index, nearest]
     towards = apart[index, nearest] / np.maximum(gap, 1e-6)[:, None]
     gap[~np.isfinite(gap)] = _NAN
-    rows[:, 13] = gap
-    rows[:, 14] = ((velocity - velocity[nearest]) * towards).sum(1)
+    rows[:, 14] = gap
+    rows[:, 15] = ((velocity - velocity[nearest]) * towards).sum(1)
 
 
 def _doubles(rows: NDArray[np.float32]) -> NDArray[np.bool_]:

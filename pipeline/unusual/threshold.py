@@ -43,8 +43,9 @@ class Threshold:
     blocks: int
 
     def level(self, alerts_per_day: float) -> float:
-        """The score that normal life passes ``alerts_per_day`` times a day."""
-        share = alerts_per_day * _BLOCK_S / _DAY_S
+        """The score that normal life passes ``alerts_per_day`` times a day, or once in all the time that was watched
+        where that is shorter: what is rarer cannot be known yet."""
+        share = max(alerts_per_day * _BLOCK_S / _DAY_S, 1 / (self.blocks + 1))
         return self.begin + self.scale * max(0.0, math.log(self.begin_share / share))
 
     def per_day(self, score: float) -> float:
