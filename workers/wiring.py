@@ -148,7 +148,6 @@ def new_stage(
     leaves out what cannot make a difference: without ``has_words`` nobody narrates, without ``is_learning`` nothing
     unusual is looked for.
     """
-    from pipeline.alert.policy import Timing
     from pipeline.alert.silence import SilencedJudge
     from pipeline.alert.stage import AlertStage, standard_judges
 
