@@ -138,11 +138,13 @@ def work(
     scribe: Scribe,
     *,
     is_asking: bool = True,
+    has_feedback: Callable[[], bool] = lambda: False,
 ) -> None:
     """Fold the findings of every claimed camera until told to stop, then save and release.
 
     ``scribe`` is told of everything before the place up to which it was folded is saved. ``is_asking`` False asks
-    nobody to describe anything.
+    nobody to describe anything. ``has_feedback``: whether people have dismissed alerts since it was last asked, so that
+    stages are to be built anew; they go on from where they were saved.
     """
     folds: dict[str, Fold] = {}
     while not stop.is_set():
@@ -153,6 +155,8 @@ def work(
             folds.pop(camera, None)  # its successor continues from the last saved state
             scribe.close(camera)
         try:
+            if has_feedback():
+                _set_down(bus, folds, claims, scribe)
             for camera in claims.held:
                 if camera not in folds:
                     scribe.open(camera)
@@ -165,6 +169,13 @@ def work(
             liveness.bus_is(error)  # the next renewal waits until it is back
         liveness.progress()
     _leave(bus, folds, claims, telemetry, scribe)
+
+
+def _set_down(bus: Bus, folds: dict[str, Fold], claims: Claims, scribe: Scribe) -> None:
+    """Save every fold and let go of it, to be taken up again from what was saved."""
+    for camera, fold in folds.items():
+        _save(bus, camera, fold, claims, scribe)
+    folds.clear()
 
 
 def _resume(bus: Bus, camera: str, new_stage: Callable[[str], AlertStage], telemetry: Telemetry) -> Fold:

@@ -24,6 +24,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from pipeline.alert.silence import Silence
+from pipeline.embed.text import find_text_encoder
 from pipeline.errors import UsageError
 from pipeline.ledger.compare import Difference, Outcome, Story, compare
 from pipeline.ledger.shelf import cameras as recorded_cameras
@@ -77,8 +79,16 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class _Side:
+    """One configuration: a site and what people dismissed there."""
+
+    site: SiteSettings
+    silences: tuple[Silence, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Task:
-    """One camera to fold with the alert settings of ``sites`` (one or both sides).
+    """One camera to fold with ``configurations``, each for one of ``sides`` (0 old, 1 new), or one for both.
 
     ``is_learning``: what is unusual is judged too, since both sides differ in that.
     """
@@ -86,7 +96,7 @@ class _Task:
     root: Path
     camera: str
     window: Window
-    sites: tuple[SiteSettings, ...]
+    configurations: tuple[_Side, ...]
     sides: tuple[int, ...]
     is_learning: bool
 
@@ -106,18 +116,23 @@ def backtest(
     *,
     root: Path | None = None,
     cameras: Sequence[str] = (),
+    silences: tuple[Sequence[Silence], Sequence[Silence]] = ((), ()),
+    is_learning: bool = False,
     processes: int | None = None,
     on_done: Callable[[float], None] = lambda _: None,
 ) -> Report:
     """Fold the ledger with both sites' alert settings and compare.
 
     ``root`` is the ledger (that of ``old`` when None); ``cameras`` narrows it to some; ``processes`` None uses every
-    core. ``on_done`` is given the share done. Raises UsageError when there is nothing recorded.
+    core. ``silences`` are the dismissals that apply on either side; ``is_learning`` judges what is unusual even where
+    both sites look for it alike. ``on_done`` is given the share done. Raises UsageError when there is nothing recorded.
     """
     root = old.ledger_dir if root is None else root
     chosen = _chosen(old, new, root, cameras)
     count = processes or len(os.sched_getaffinity(0))
-    tasks = [task for camera in chosen for task in _tasks(old, new, root, camera, window, is_split=len(chosen) < count)]
+    both = (_Side(old, tuple(silences[0])), _Side(new, tuple(silences[1])))
+    plan = partial(_tasks, both, root, window=window, is_learning=is_learning, is_split=len(chosen) < count)
+    tasks = [task for camera in chosen for task in plan(camera=camera)]
     sides: tuple[list[Alert], list[Alert]] = ([], [])
     problems: list[str] = list(_hints(old, new))
     findings, observed_s = 0, 0.0
@@ -171,32 +186,45 @@ def _chosen(old: SiteSettings, new: SiteSettings, root: Path, wanted: Sequence[s
 
 
 def _tasks(
-    old: SiteSettings, new: SiteSettings, root: Path, camera: str, window: Window, *, is_split: bool
+    both: tuple[_Side, _Side], root: Path, camera: str, window: Window, *, is_learning: bool, is_split: bool
 ) -> Iterator[_Task]:
     """The work on one camera: in two parts when there are cores to spare, since decoding is then done twice."""
-    sides = [
-        (side, site.only(camera))
-        for side, site in enumerate((old, new))
-        if camera in [known.name for known in site.cameras]
-    ]
-    own = [site.camera(camera) for _, site in sides]
-    is_learning = len(own) < 2 or own[0].unusual != own[1].unusual
-    task = partial(_Task, root, camera, window=window, is_learning=is_learning)
-    if len(own) == 2 and own[0].alert == own[1].alert and not is_learning:
-        yield task(sites=(sides[0][1],), sides=(0, 1))
+    has = [side for side, one in enumerate(both) if camera in [known.name for known in one.site.cameras]]
+    own = [both[side].site.camera(camera) for side in has]
+    is_learning = is_learning or len(own) < 2 or own[0].unusual != own[1].unusual
+    task = partial(_Task, root, camera, window, is_learning=is_learning)
+    alone = [replace(both[side], site=both[side].site.only(camera)) for side in has]
+    is_equal = len(own) == 2 and (own[0].alert, own[0].unusual) == (own[1].alert, own[1].unusual)
+    if is_equal and both[0].silences == both[1].silences:
+        yield task(configurations=(alone[1],), sides=(0, 1))
     elif is_split:
-        for side, site in sides:
-            yield task(sites=(site,), sides=(side,))
+        for side, one in zip(has, alone, strict=True):
+            yield task(configurations=(one,), sides=(side,))
     else:
-        yield task(sites=tuple(site for _, site in sides), sides=tuple(side for side, _ in sides))
+        yield task(configurations=tuple(alone), sides=tuple(has))
+
+
+def _voice(task: _Task, one: _Side) -> Voice:
+    """``one`` at work on the camera of ``task``, without what cannot make a difference."""
+    has_words = task.is_learning or any(wiring.needs_words(each.site, task.camera) for each in task.configurations)
+    encoder = find_text_encoder(one.site.text_encoder) if has_words else None
+    return Voice.of(
+        lambda tape: wiring.new_stage(
+            one.site,
+            task.camera,
+            tape,
+            encoder=encoder,
+            silences=one.silences,
+            has_words=has_words,
+            is_learning=task.is_learning,
+        )
+    )
 
 
 def _fold(task: _Task) -> _Folded:
     """Runs in a process of its own."""
     problems: list[str] = []
-    has_words = task.is_learning or any(wiring.needs_words(site, task.camera) for site in task.sites)
-    new_stage = partial(wiring.new_stage, has_words=has_words, is_learning=task.is_learning)
-    voices = [Voice.of(partial(new_stage, site, task.camera)) for site in task.sites]
+    voices = [_voice(task, one) for one in task.configurations]
     times: list[float] = []
 
     def watched() -> Iterator[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,8 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import UsageError
+from pipeline.settings import SiteSettings
 
-__all__ = ["COMMANDS", "backtest", "instant", "why", "why_not"]
+__all__ = ["COMMANDS", "backtest", "feedback", "instant", "why", "why_not"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text for people.")]
 Config = Annotated[Path, typer.Option("--config", "-c", help="The site.", show_default=False)]
@@ -40,15 +42,19 @@ def backtest(
     from pipeline.config import load_site
     from workers.backtest import Window, print_report
     from workers.backtest import backtest as run
+    from workers.dismissals import open_feedback, silences_of
 
     before, after = load_site(old), load_site(new)
+    silences = silences_of(open_feedback(before).marks())
     window = Window(
         None if since is None else instant(since, "--since"),
         None if until is None else instant(until, "--until"),
         is_retracked=retrack,
     )
     with _progress("back-test") as advance:
-        report = run(before, after, window, root=ledger, cameras=camera or (), on_done=advance)
+        report = run(
+            before, after, window, root=ledger, cameras=camera or (), silences=(silences, silences), on_done=advance
+        )
     print_report(report, Console(), as_json=_is_json(as_json))
 
 
@@ -60,10 +66,12 @@ def why(
 ) -> None:
     """Say how an alert came about: what each cue added to its score, where, by which rule, how old its words are."""
     from pipeline.config import load_site
+    from workers.dismissals import open_feedback
     from workers.why import account, print_account
 
     site = load_site(config)
-    found = account(site, ledger or site.ledger_dir, alert)
+    mark = open_feedback(site).of(alert)
+    found = account(site, ledger or site.ledger_dir, alert, None if mark is None else mark.verdict)
     print_account(found, Console(), as_json=_is_json(as_json))
 
 
@@ -86,7 +94,77 @@ def why_not(
     print_silence(found, site, Console(), as_json=_is_json(as_json))
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"backtest": backtest, "why": why, "why-not": why_not}
+def feedback(
+    config: Config,
+    alert: Annotated[str | None, typer.Argument(help="An alert's id; none: list what was said.")] = None,
+    verdict: Annotated[str | None, typer.Argument(help="useful, false, or expected (at that time of day).")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Silence alerts like it from now on.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Apply even if useful alerts would be silenced.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Forget what was said of it, and what that silenced.")] = False,
+    since: Annotated[str, typer.Option(help="How far back its effect is looked for.")] = "7d",
+    ledger: Ledger = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what an alert was worth. A dismissal shows what it would have silenced; --apply does it, --undo undoes."""
+    from pipeline.config import load_site
+    from workers.dismissals import open_feedback
+    from workers.feedback import print_marks
+
+    site, console = load_site(config), Console()
+    store = open_feedback(site)
+    if alert is None:
+        print_marks(store.marks(), console, as_json=_is_json(as_json))
+    elif undo:
+        if not store.undo(alert):
+            raise UsageError(f"Nothing was said of alert {alert[:40]!r}.")
+        sys.stderr.write(f"Forgotten: {alert}.\n")
+    else:
+        how = _How(instant(since, "--since"), is_applied=apply, is_forced=force, as_json=_is_json(as_json))
+        raise typer.Exit(_judge(site, ledger or site.ledger_dir, alert, verdict, how))
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    since: datetime
+    is_applied: bool
+    is_forced: bool
+    as_json: bool
+
+
+def _judge(site: SiteSettings, root: Path, alert_id: str, said: str | None, how: _How) -> int:
+    """Note the verdict, show what follows, and apply it if that was asked; the exit code."""
+    from pipeline.ledger.feedback import VERDICTS
+    from workers.backtest import Window
+    from workers.dismissals import open_feedback
+    from workers.feedback import preview, print_preview
+    from workers.why import account
+
+    verdict = next((known for known in VERDICTS if known == said), None)
+    if verdict is None:
+        raise UsageError(f"Say {', '.join(VERDICTS)} of it, or --undo, not {said!r}.")
+    store = open_feedback(site)
+    alert = account(site, root, alert_id).revisions[-1]
+    now = datetime.now(UTC)
+    if verdict == "useful":
+        store.mark(alert, verdict, now, is_applied=False)
+        sys.stderr.write(f"Noted: {alert.id} is useful; `vedette train fusion` learns from it.\n")
+        return 0
+    with _progress("feedback") as advance:
+        found = preview(site, root, alert, verdict, store.marks(), Window(how.since), on_done=advance)
+    print_preview(found, Console(), as_json=how.as_json)
+    is_refused = how.is_applied and bool(found.useful_silenced) and not how.is_forced
+    store.mark(alert, verdict, now, is_applied=how.is_applied and not is_refused)
+    if is_refused:
+        sys.stderr.write("Noted, not applied: alerts marked useful would be silenced; --force applies it anyway.\n")
+        return 1
+    done = (
+        "Applied; --undo takes it back." if how.is_applied else "Noted, not applied; --apply silences alerts like it."
+    )
+    sys.stderr.write(f"{done}\n")
+    return 0
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"backtest": backtest, "why": why, "why-not": why_not, "feedback": feedback}
 """By name, for the command line."""
 
 

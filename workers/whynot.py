@@ -29,7 +29,8 @@ from workers.refold import Entry, Voice, entries, microseconds, refold
 
 __all__ = ["RuleSilence", "Seen", "Silence", "why_not"]
 
-LEAD_S = 600.0
+LEAD_S = 90.0
+SCENE_LEAD_S = 600.0
 MAX_LEAD_S = 7200.0
 
 
@@ -98,7 +99,7 @@ def why_not(
     settings = site.camera(camera).alert
     problems: list[str] = []
     begin, end = at - timedelta(seconds=within_s), at + timedelta(seconds=within_s)
-    lead = timedelta(seconds=_lead_s(settings))
+    lead = timedelta(seconds=max((_lead_s(rule) for rule in settings.rules), default=LEAD_S))
     from_us, to_us = microseconds(begin - lead), microseconds(end) + 1
     recorded = list(entries(root, camera, problems.append, from_us=from_us, to_us=to_us))
     seen = _seen([entry for entry in recorded if begin <= entry.message.ref.captured_at <= end])
@@ -142,12 +143,14 @@ class _Window:
     def silence_of(self, settings: AlertSettings, rule: Rule, labels: Sequence[str]) -> RuleSilence:
         """What would have made ``rule`` alert in the window."""
         asked: dict[str, bool] = {}
+        least = self.begin - timedelta(seconds=_lead_s(rule))
+        near = replace(self, recorded=[e for e in self.recorded if e.message.ref.captured_at >= least])
 
         def has_alert(values: Mapping[str, Any]) -> bool:
             key = repr(sorted(values.items()))
             if key not in asked:
                 try:
-                    asked[key] = bool(self.stories_of(relaxed(settings, rule, values)))
+                    asked[key] = bool(near.stories_of(relaxed(settings, rule, values)))
                 except ValueError:  # e.g. a zone that would cross itself at the edge of the picture
                     asked[key] = False
             return asked[key]
@@ -157,15 +160,12 @@ class _Window:
         return RuleSilence(rule, enough, () if enough else tuple(together(knobs, has_alert)))
 
 
-def _lead_s(settings: AlertSettings) -> float:
-    """How long before the window folding has to begin, so that what rules time or remember is complete."""
-    spans = [
-        float(getattr(rule, name))
-        for rule in settings.rules
-        for name in rule.__dataclass_fields__
-        if name.endswith("_s") and not name.endswith("_per_s")
-    ]
-    return min(MAX_LEAD_S, max([LEAD_S, *(2 * span for span in spans)]))
+def _lead_s(rule: Rule) -> float:
+    """How long before the window folding has to begin, so that what ``rule`` times or remembers is complete."""
+    names = [name for name in rule.__dataclass_fields__ if name.endswith("_s") and not name.endswith("_per_s")]
+    longest_s = max(float(getattr(rule, name)) for name in names)
+    least_s = SCENE_LEAD_S if rule.needs_fixed_view else LEAD_S
+    return min(MAX_LEAD_S, max(least_s, 2 * longest_s))
 
 
 def _seen(recorded: Sequence[Entry]) -> Seen:
