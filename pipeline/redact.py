@@ -7,8 +7,26 @@ values replaced by ``***``. Hosts, ports and paths stay, since they are what a p
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-__all__ = ["redact"]
+__all__ = ["Secret", "redact"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """Text that must not be shown: its repr and str are stars; only :meth:`reveal` gives it."""
+
+    _text: str
+
+    def reveal(self) -> str:
+        """The text itself; never put it into a log, an error or the arguments of a process."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
 
 _MASK = "***"
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pipeline.alert.settings import AlertSettings
 from pipeline.describe.settings import DescribeSettings
+from pipeline.redact import Secret
 from pipeline.unusual.settings import UnusualSettings
 
 __all__ = [
@@ -34,22 +35,6 @@ Backend = Literal["auto", "openvino", "ultralytics"]
 Transport = Literal["tcp", "udp"]
 BUNDLED_WEIGHTS = Path(__file__).resolve().parent / "detect" / "weights" / "vedette-n"
 """Folder of the detector that comes with Vedette."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Secret:
-    """Text that must not be shown: its repr and str are stars; only :meth:`reveal` gives it."""
-
-    _text: str
-
-    def reveal(self) -> str:
-        """The text itself; never put it into a log, an error or the arguments of a process."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    __str__ = __repr__
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,7 @@ from pipeline.describe.reply import plain
 from pipeline.describe.settings import ServerSettings
 from pipeline.descriptions import Prompt, Reply
 from pipeline.errors import ModelError, UsageError
-from pipeline.redact import redact
-from pipeline.settings import Secret
+from pipeline.redact import Secret, redact
 
 __all__ = ["MAX_BODY_BYTES", "ServerModel"]
 
