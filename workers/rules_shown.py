@@ -28,7 +28,13 @@ def rule_line(site: SiteSettings, camera: str, name: str | None) -> str | None:
 
 
 def config_key(site: SiteSettings, camera: str, rule: Rule, knob: str | None = None) -> str:
-    """Where ``rule`` (or a knob of it) stands in the site file: ``cameras.gate.rules[1].min_stay_s``."""
+    """Where ``rule`` (or a knob of it) stands in the site file: ``cameras.gate.rules[1].min_stay_s``.
+
+    A rule that was a plain sentence stands under ``watch_for``, and its knobs nowhere until it is written as a rule.
+    """
+    sentences = [sentence.rule for sentence in site.camera(camera).watch_for]
+    if rule.name in sentences:
+        return f"cameras.{camera}.watch_for[{sentences.index(rule.name)}]" + ("" if knob is None else f" ({knob})")
     place = [known.name for known in site.camera(camera).alert.rules].index(rule.name)
     return f"cameras.{camera}.rules[{place}]" + ("" if knob is None else f".{knob}")
 

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal, get_args
 from pipeline.alert.geometry import Point
 from pipeline.alert.places import Line, Zone, require, require_name
 from pipeline.alert.rule import Rule, require_seconds
-from pipeline.alert.watch.rule import WatchRule
+from pipeline.alert.watch.rule import MAX_QUESTIONS, WatchRule
 
 __all__ = [
     "RULE_KINDS",
@@ -270,6 +270,8 @@ class AlertSettings:
         for what, named in (("zone", self.zones), ("line", self.lines), ("rule", self.rules)):
             names = [item.name for item in named]
             require(len(set(names)) == len(names), f"{what} names", "each once", names)
+        asked = [rule.name for rule in self.rules if isinstance(rule, WatchRule) and rule.question is not None]
+        require(len(asked) <= MAX_QUESTIONS, "rules with a question", f"at most {MAX_QUESTIONS} a camera", len(asked))
         zones, lines = {zone.name for zone in self.zones}, {line.name for line in self.lines}
         for rule in self.rules:
             what = f"rule {rule.name!r}"

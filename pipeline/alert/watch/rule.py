@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pipeline.alert.places import require
 from pipeline.alert.rule import Rule
 
-__all__ = ["Colour", "WatchRule"]
+__all__ = ["MAX_QUESTIONS", "Colour", "WatchRule"]
 
 Colour = Literal["black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"]
 Posture = Literal["upright", "bent", "lying"]
@@ -25,6 +25,8 @@ Light = Literal["day", "dim", "dark", "infrared"]
 Weather = Literal["rain", "fog", "clear"]
 Size = Literal["small", "medium", "large"]
 
+MAX_QUESTIONS = 8
+"""Per camera: more are not asked at once, because each costs every description time."""
 _MAX_SAYS = 200
 
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pipeline.alert.settings import AlertSettings
 from pipeline.alert.watch.judge import WatchJudge
 from pipeline.alert.watch.rule import WatchRule
-from pipeline.descriptions import Answer, Fact
+from pipeline.describe.prompts import asked
+from pipeline.descriptions import Answer, DescribeRequest, Fact, SceneFacts
 from pipeline.errors import ModelError
+from tests.unit.alert.acting import finding, play, scene, shown, stage_of
 from tests.unit.alert.acting import person as somebody
-from tests.unit.alert.acting import play, scene, shown, stage_of
 from tests.unit.alert.watch.seeing import fact, judge_of, moment, names, said
 
 INSIDE = fact("zone", "inside", other="yard")
@@ -238,3 +239,14 @@ def test_a_stage_without_facts_goes_on_with_its_other_rules() -> None:
 def test_a_rule_that_makes_no_sense_is_refused(knobs: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         WatchRule(name="x", **knobs)  # type: ignore[arg-type]
+
+
+def test_no_camera_has_more_questions_than_are_asked() -> None:
+    rules = tuple(WatchRule(name=f"{number}", question=f"Is it {number}?") for number in range(9))
+    AlertSettings("gate", rules=rules[:8])
+    with pytest.raises(ValueError, match="at most 8"):
+        AlertSettings("gate", rules=rules)
+    request = DescribeRequest(
+        finding(0).ref, "alert", 1.0, SceneFacts("gate", 0, 1), "", "", questions=tuple(f"{n}?" for n in range(8))
+    )
+    assert asked(request) == request.questions
