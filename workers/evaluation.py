@@ -68,12 +68,14 @@ def new_watch(
     from pipeline.unusual.judge import UnusualJudge, UnusualSettings
 
     fusion = {"f0": None, "text": TextOnly(), "learned": learned}[arm.fusion]
-    judge = JudgeOfMoments(UnusualJudge(UnusualSettings(camera), fusion=fusion))
-    settings = replace(site.cameras[0].alert, camera=camera)
+    first = site.cameras[0]
+    wanted = UnusualSettings(camera) if first.unusual is None else replace(first.unusual, camera=camera)
+    judge = JudgeOfMoments(UnusualJudge(wanted, fusion=fusion))
+    settings = replace(first.alert, camera=camera)
     stage = AlertStage(
         settings,
         wiring.new_tracker(),
-        (*standard_judges(settings), judge),
+        (*standard_judges(settings, encoder), judge),
         site.config_hash,
         narrator=_narrator(camera, arm, encoder),
     )
