@@ -7,6 +7,7 @@ Next file: ``pipeline/describe/verify.py``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.describe.claims import Said
@@ -51,6 +52,9 @@ class Scene:
         self.zone_names = tuple({str(fact.other): None for fact in facts.facts if fact.kind == "zone"})
         self.health = frozenset(fact.value for fact in facts.facts if fact.kind == "health")
         self.is_blind = not facts.objects and bool(BLINDING & self.health)
+        self.untracked = Counter(
+            fact.other for fact in facts.facts if fact.kind == "thing" and isinstance(fact.other, str)
+        )
         self._facts: dict[tuple[FactKind, int | None], list[Fact]] = {}
         for fact in facts.facts:
             self._facts.setdefault((fact.kind, fact.subject), []).append(fact)
@@ -109,13 +113,12 @@ def _judge(said: Said, subject: int, scene: Scene) -> tuple[Verdict, str]:
 
 
 def _colour(said: Said, subject: int, scene: Scene) -> tuple[Verdict, str]:
-    kinds: tuple[FactKind, ...] = ("colour", "lower_colour") if said.kind == "any_colour" else ()
-    if said.kind != "any_colour":
-        kinds = ("lower_colour",) if said.kind == "lower_colour" else ("colour",)
+    first: FactKind = "lower_colour" if said.kind == "lower_colour" else "colour"
+    kinds: tuple[FactKind, ...] = (first, "lower_colour") if said.kind == "any_colour" else (first,)
     measured = [word for word in (scene.word(kind, subject) for kind in kinds) if word is not None]
     if said.value in measured:
         return "supported", f"measured {said.value}"
-    if len(measured) < len(kinds):
+    if scene.word(first, subject) is None:
         return _UNKNOWN
     if any(frozenset((said.value, word)) in CONFUSED_COLOURS for word in measured):
         return "unverifiable", f"measured {' and '.join(measured)}, which is easily confused with it"

@@ -140,6 +140,7 @@ def _mention(mention: Mention, scene: Scene, *, is_held: bool) -> Iterator[_Judg
 def _number(mention: Mention, scene: Scene) -> _Judged:
     """Whether there are as many; with names that are used for one another, any number that may be meant is right."""
     surely, found = len(scene.of_labels(mention.labels, is_strict=True)), len(scene.of_labels(mention.labels))
+    found += sum(scene.untracked[label] for label in mention.labels)
     kind = "class" if mention.number <= 1 and mention.sure == "at_least" else "count"
     if scene.is_blind:
         return _Judged(mention.span, kind, "unverifiable", "nothing could be seen")
