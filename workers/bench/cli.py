@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MEASURES", "bench"]
 
-MEASURES = ("decode", "detector", "looks", "replay", "quiet", "cameras")
+MEASURES = ("decode", "detector", "looks", "words", "stall", "replay", "quiet", "cameras")
 
 
 def bench(
@@ -61,6 +61,7 @@ def _measure(
     chosen: list[str], site: SiteSettings, footage: Footage, *, seconds: float, minutes: float, cameras: int | None
 ) -> list[Result]:
     from workers.bench.capacity import measure_cameras, measure_quiet, measure_soak, memory_results
+    from workers.bench.describing import measure_narrator, measure_stall
     from workers.bench.parts import measure_decode, measure_detector, measure_looks, measure_replay
 
     results: list[Result] = []
@@ -77,6 +78,12 @@ def _measure(
     if "looks" in chosen:
         _tell("looks")
         results.append(measure_looks(site, footage.first, seconds))
+    if "words" in chosen:
+        _tell("facts and words")
+        results.append(measure_narrator(site, seconds))
+    if "stall" in chosen:
+        _tell("a describer that stalls")
+        results.append(measure_stall(site, seconds))
     if "replay" in chosen:
         _tell("replay")
         results.append(measure_replay(site, next(iter(footage.moving)), footage.first))
