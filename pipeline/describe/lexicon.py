@@ -93,7 +93,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Noun -> the labels that it means."""
 ALSO_CALLED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"car": ("van",), "van": ("car", "truck", "bus"), "truck": ("van",), "bus": ("van",), "lorry": ("van",)}
+    {"car": ("van",), "van": ("car", "truck", "bus"), "truck": ("van",), "lorry": ("van",)}
 )
 """Label -> others that it is taken for: detectors and people draw the line between van and truck differently."""
 PLURAL_NOUNS = frozenset(

@@ -69,7 +69,8 @@ class _Course:
         begin = time.process_time()
         facts = self._fold.step(Moment(finding, tracks))
         self.tally.seconds.append(time.process_time() - begin)
-        look = Look(truth, objects, Moment(finding, tracks), _whose(tracks, objects))
+        whose = _whose(tracks, objects)
+        look = Look(truth, objects, Moment(finding, tracks), whose, is_by_kind=self._detector is not None)
         self._past.add(look)
         if truth.index % self._scene.fps == 0 and truth.camera == "clear":
             score(facts, look, self._past, tuple(self._zones), self._chance, self.tally)

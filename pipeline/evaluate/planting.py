@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from pipeline.describe.lexicon import CONFUSED_COLOURS
+from pipeline.describe.scenery import BLINDING
 from pipeline.describe.wording_en import NUMBERS, PLURALS
 from pipeline.descriptions import COLOURS, FactKind, SceneFacts
 
@@ -44,7 +45,12 @@ class Planted:
 
 
 def planted(facts: SceneFacts, chance: Random, zones: Sequence[str] = ()) -> Iterator[Planted]:
-    """At most one true and one false sentence of each kind about ``facts``; ``zones``: all zones of the camera."""
+    """At most one true and one false sentence of each kind about ``facts``; ``zones``: all zones of the camera.
+
+    Of a blind camera nothing can be known to be false: nothing is planted.
+    """
+    if BLINDING.intersection(fact.value for fact in facts.of("health")):
+        return
     labels = sorted({one.label for one in facts.objects} - {"bag"})
     absent = [label for label in _CLASSES if label not in labels and not (label == "car" and "van" in labels)]
     if labels:
