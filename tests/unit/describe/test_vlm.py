@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,18 @@ def test_a_folder_whose_parts_do_not_fit_is_one_sentence(folder: Path, tmp_path:
         TransformersModel(settings(edited(folder, tmp_path, how)))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+def test_a_folder_is_loaded_and_asked_without_asking_anybody_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: socket.socket, address: object) -> None:
+        pytest.fail(f"something connected to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+    (reply,) = TransformersModel(settings(folder), timeout_s=60).reply(PROMPTS[:1])
+    assert reply.reply_tokens > 0
 
 
 def test_automatic_takes_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
