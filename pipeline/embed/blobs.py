@@ -39,6 +39,7 @@ _MOST_SHARE = 0.25  # of the picture; more is a change of light
 _COVERED_SHARE = 0.5
 _TAKEN_RATIO = 1.15
 _AROUND_PX = 2
+_SAME_SURFACE = 0.6  # correlation
 _FOREGROUND_SHARE = 0.25
 
 Floats = NDArray[np.float32]
@@ -102,7 +103,7 @@ class Background:
             if self._was_taken(luma, place, is_blob):
                 self._slow[place][is_blob] = luma[place][is_blob]
                 self._still_s[place][is_blob] = 0.0
-            else:
+            elif not self._is_same_surface(luma, place):
                 found.append(_xyxy(stats[blob]))
         return np.asarray(found, np.float32).reshape(-1, 4)
 
@@ -173,6 +174,19 @@ class Background:
         here = cv2.morphologyEx(luma[wide].astype(np.float32), cv2.MORPH_GRADIENT, kernel)[outline].mean()
         before = cv2.morphologyEx(self._slow[wide], cv2.MORPH_GRADIENT, kernel)[outline].mean()
         return bool(before > _TAKEN_RATIO * here)
+
+
+    def _is_same_surface(self, luma: Luma, place: tuple[slice, slice]) -> bool:
+        """Whether the place looks as before but for more or less light: a lamp, a shadow, a nudge to the camera."""
+        rows, columns = place
+        wide = (
+            slice(max(rows.start - _AROUND_PX, 0), rows.stop + _AROUND_PX),
+            slice(max(columns.start - _AROUND_PX, 0), columns.stop + _AROUND_PX),
+        )
+        here, before = luma[wide].astype(np.float32), self._slow[wide]
+        here, before = here - here.mean(), before - before.mean()
+        alike = float((here * before).sum()) / math.sqrt(float((here**2).sum() * (before**2).sum()) + 1e-6)
+        return alike > _SAME_SURFACE
 
 
 class MovingBlobs:
