@@ -47,9 +47,12 @@ _LINK = re.compile(
     r"!?\[([^\[\]]{0,200})\]\([^()\s]{0,2000}\)|\b(?:[a-z][a-z0-9+.\-]{1,15}://|www\.)[^\s<>\"')]+", re.I
 )
 _WORD = re.compile(r"\w+")
-_ENGLISH = re.compile(
-    r"\b(?:the|is|are|of|and|with|near|at|to|from|there|this|that|who|has|by|beside|behind|while|one|two|three|person|"
-    r"people|man|woman|men|women|child|car|truck|vehicle|walks|walking|stands|standing|moving|camera|nobody|someone|nothing|empty)\b",
+_ENGLISH = re.compile(  # words that no neighbouring language writes alike: so neither "person" nor "in", "on", "man"
+    r"\b(?:the|is|are|of|and|with|near|at|to|from|there|this|that|who|has|by|beside|behind|between|into|onto|off|over|under|"
+    r"through|towards?|across|along|around|next|their|his|her|its|they|he|she|it|while|nobody|someone|nothing|empty|one|two|"
+    r"three|people|woman|men|women|child|car|truck|vehicle|red|blue|green|yellow|black|white|walk(?:s|ing)?|stand(?:s|ing)?|"
+    r"run(?:s|ning)?|park(?:s|ed|ing)?|climb(?:s|ing)?|carr(?:ies|ying)|hold(?:s|ing)|wear(?:s|ing)|moving|leaving|entering|"
+    r"lying|left|right|gate|door|yard|street|drops?|stops?|drives?)\b",
     re.I,
 )
 _MIN_WORDS_TO_TELL = 6

@@ -156,6 +156,36 @@ def test_chinese_is_read_when_chinese_was_asked() -> None:
         parse(reply(), language="zh")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Red sedan parks beside loading dock; driver exits carrying package.",
+        "Man climbs over fence, runs toward building entrance quickly.",
+        "Delivery driver drops large box, hurries off. Dog barks.",
+        "Two vans park, drivers unload boxes, nobody else present.",
+        "Person lying motionless near door.",
+    ],
+)
+def test_terse_english_is_english(text: str) -> None:
+    assert parse(reply(title=text, text=text)).text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Un hombre con una chaqueta azul camina hacia la puerta principal del edificio.",
+        "Una persona con la giacca rossa cammina verso il cancello del cortile.",
+        "Een persoon met een rode jas loopt naar de poort van het terrein.",
+        "Eine Person in einer roten Jacke geht an der Mauer entlang zur Tür, man sieht sonst niemanden.",
+        "Uma pessoa de casaco vermelho caminha em direção ao portão do pátio.",
+        "En person i röd jacka går mot grinden och öppnar den.",
+    ],
+)
+def test_other_european_languages_are_not_english(text: str) -> None:
+    with pytest.raises(ModelError, match="language"):
+        parse(reply(title=text[:60], text=text))
+
+
 def test_answers_belong_to_the_questions_in_order() -> None:
     questions = ("Is there a fire?", "Is a door open?")
     parsed = parse(reply(answers=[0, 0.9]), questions=questions)
