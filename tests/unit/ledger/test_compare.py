@@ -6,25 +6,38 @@ from dataclasses import replace
 from datetime import timedelta
 
 from pipeline.ledger.compare import compare, stories
-from pipeline.types import Alert, AlertTrack, utc_from_s
+from pipeline.types import Alert, AlertTrack, Severity, utc_from_s
 
 START_S = 1_790_000_000.0
 
 
-def alert(number: int, opens_s: float, *, rule: str = "zone", severity: str = "warning", track: int = 1) -> Alert:
+def alert(number: int, opens_s: float, *, rule: str = "zone", severity: Severity = "warning", track: int = 1) -> Alert:
     at = utc_from_s(START_S + opens_s)
     tracks = (AlertTrack(track, "person", (0.1, 0.1, 0.2, 0.4)),)
     return Alert(
-        f"a_{number}", 1, "opened", "gate", "zone", severity, 0.5, at, at, None, f"no. {number}", "", "grounded", tracks, (),
+        id=f"a_{number}",
+        revision=1,
+        phase="opened",
+        camera="gate",
+        kind="zone",
+        severity=severity,
+        score=0.5,
+        opened_at=at,
+        updated_at=at,
+        closed_at=None,
+        title=f"no. {number}",
+        text="",
+        text_source="grounded",
+        tracks=tracks,
+        evidence=(),
         rule=rule,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )
 
 
-def closed(opened: Alert, after_s: float, severity: str | None = None) -> Alert:
+def closed(opened: Alert, after_s: float, severity: Severity | None = None) -> Alert:
     at = opened.opened_at + timedelta(seconds=after_s)
-    return replace(
-        opened, revision=2, phase="closed", closed_at=at, updated_at=at, severity=severity or opened.severity
-    )  # type: ignore[arg-type]  # fmt: skip
+    told = opened.severity if severity is None else severity
+    return replace(opened, revision=2, phase="closed", closed_at=at, updated_at=at, severity=told)
 
 
 def test_a_story_takes_the_peak_of_its_revisions() -> None:

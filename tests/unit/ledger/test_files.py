@@ -45,9 +45,10 @@ def test_a_write_that_the_disk_refuses_leaves_the_journal_as_it_was(
             return real(file, bytes(content)[:10])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(StorageError, match="No space left on device"):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
-        journal.append(ROWS[3:])
+        with pytest.raises(StorageError, match="No space left on device"):
+            journal.append(ROWS[3:])
     journal.append(ROWS[5:])
     journal.close()
     assert read_journal(journal.path) == ROWS[:3] + ROWS[5:]

@@ -27,9 +27,8 @@ class Desk:
         self.sealed: list[Path] = []
         self.counts: list[tuple[str, str, str]] = []
         self.told: list[StorageError | None] = []
-        self.recorder = Recorder(
-            root, "gate", self.sealed.append, lambda *count: self.counts.append(count), self.told.append
-        )
+        count = self.counts.append
+        self.recorder = Recorder(root, "gate", self.sealed.append, lambda *event: count(event), self.told.append)
 
     def write(self, rows: list[Row]) -> None:
         for one in rows:
@@ -131,7 +130,7 @@ def test_a_full_disk_costs_rows_which_are_counted_and_told_of_once(
     desk.write([row(4)])
     assert read(tmp_path) == [row(0), row(4)]
     assert desk.counts == [("ledger_dropped", "gate", "finding")] * 3
-    assert [str(error) for error in desk.told if error is not None][0].endswith("No space left on device.")
+    assert next(str(error) for error in desk.told if error is not None).endswith("No space left on device.")
     assert [error is None for error in desk.told] == [False, True]
 
 
@@ -148,9 +147,10 @@ def test_sealing_killed_at_any_moment_loses_and_doubles_nothing(
         raise KeyboardInterrupt
 
     for method in ("replace", "unlink"):
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(Path, method, killed)
-            seal(journal)
+            with pytest.raises(KeyboardInterrupt):
+                seal(journal)
         assert read(tmp_path) == rows
     assert seal(journal) == journal.with_suffix(".parquet")
     assert seal(journal) is None
