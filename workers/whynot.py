@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.alert.health import KIND as HEALTH_KIND
 from pipeline.alert.relax import Knob, knobs_of, relaxed
 from pipeline.alert.rule import Rule
 from pipeline.alert.settings import AlertSettings
@@ -190,8 +191,9 @@ def _seen(recorded: Sequence[Entry]) -> Seen:
 def _first_gate(seen: Seen, alerts: Sequence[Story], rules: Sequence[RuleSilence]) -> tuple[str, str]:
     """The gate at which everything stopped, and a sentence about it."""
     near = [one for one in rules if one.alone or one.together]
-    if alerts:
-        return "none", f"there was an alert: {alerts[0].title} ({alerts[0].id})"
+    told = [story for story in alerts if story.kind != HEALTH_KIND]
+    if told:
+        return "none", f"there was an alert: {told[0].title} ({told[0].id})"
     if near and not _is_blind(seen):
         nearest = min(near, key=lambda one: (not one.alone, min(c.share for c in one.alone or one.together)))
         return nearest.gate, f"rule {nearest.rule.name} was nearest"
