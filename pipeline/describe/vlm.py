@@ -34,7 +34,7 @@ try:
 except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision made for another torch
     raise ModelError(
         "Describing with a model in process needs the extra `models` with torchvision of the same build as torch: "
-        f"pip install 'vedette[models]' ({redact(str(error).strip().splitlines()[-1][:200])})."
+        f"pip install 'vedette[models]' ({redact(str(error.__cause__ or error).strip()[:200])})."
     ) from error
 
 __all__ = ["CPU_MODEL", "GPU_MODELS", "TransformersModel"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,6 +245,18 @@ def test_a_folder_is_loaded_and_asked_without_asking_anybody_else(
     monkeypatch.setattr(socket.socket, "connect_ex", refuse)
     (reply,) = TransformersModel(settings(folder), timeout_s=60).reply(PROMPTS[:1])
     assert reply.reply_tokens > 0
+
+
+def test_an_install_without_the_extra_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from pipeline.errors import ModelError\n"
+        "try:\n    import pipeline.describe.vlm\n"
+        "except ModelError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "pip install 'vedette[models]'" in done.stdout
+    assert done.stdout.count("\n") == 1
 
 
 def test_automatic_takes_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
