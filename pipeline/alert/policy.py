@@ -59,7 +59,7 @@ class Timing:
         return cls(rule.open_after_s, rule.close_after_s, rule.cool_down_s)
 
 
-_KIND_TIMING = Timing(open_after_s=0.2, close_after_s=5.0, cool_down_s=10.0)
+_KIND_TIMING = Timing(open_after_s=0.0, close_after_s=5.0, cool_down_s=10.0)  # its judge says how long it has to hold
 _HEALTH_TIMING = Timing(open_after_s=0.0, close_after_s=3.0, cool_down_s=0.0)
 
 

@@ -119,7 +119,7 @@ TRACK_CUES: tuple[Cue, ...] = (
     Cue("place", "nearest", _place, grain=0.15, is_lasting=True),
     Cue("shape", "mixture", _shape, grain=0.5),
     Cue("change", "upper", _change, grain=0.1),
-    Cue("collapse", "upper", _collapse, grain=0.1),
+    Cue("collapse", "upper", _collapse, grain=0.04),
     Cue("posture", "upper", _posture, grain=2.0),
     Cue("company", "mixture", _company, grain=0.5, is_lasting=True),
 )

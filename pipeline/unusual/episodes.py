@@ -22,7 +22,8 @@ _DAY_S = 86_400.0
 _LEAST_BURST = 3.0
 _MAX_HELD_BACK = 20
 _MAX_TOLD = 64
-_PROVEN_S = 0.15  # an episode of a single look costs nothing
+_PROVEN_S = 0.15  # what is seen in a single look is not told, ...
+_PLAIN_PEAK = 1.05  # ... unless it is so far above the level
 _CRITICAL_PEAK = 1.5  # of the level
 _CRITICAL_S = 1.0
 _INFO_PEAK = 1.1
@@ -94,7 +95,8 @@ class Episodes:
             episode.peak, episode.title = score, title
         episode.last_at_s, episode.level = at_s, level
         episode.has_passed = episode.has_passed or score >= level
-        if episode.has_passed and not episode.is_told and at_s - episode.first_at_s >= _PROVEN_S:
+        is_proven = at_s - episode.first_at_s >= _PROVEN_S or episode.peak >= _PLAIN_PEAK * level
+        if episode.has_passed and not episode.is_told and is_proven:
             highest = max((peak for _, peak in self._told), default=0.0)
             if self._left >= 1 or episode.peak > highest:
                 self._left = max(0.0, self._left - 1)

@@ -74,9 +74,7 @@ _WORDING = MappingProxyType(
         "change": _Wording(
             "changes shape abruptly", "changes faster than", lambda v: f"{100 * math.expm1(v[0]):.0f} % per second"
         ),
-        "collapse": _Wording(
-            "goes down", "lower than", lambda v: f"{100 * -math.expm1(-v[0]):.0f} % less upright than a second ago"
-        ),
+        "collapse": _Wording("goes down", "lower than", _number("% of its height lost in a second", 0, 100.0)),
         "posture": _Wording(
             "is not upright", "more tilted than", lambda v: f"body {max(0.0, v[0]):.0f}° off the vertical"
         ),

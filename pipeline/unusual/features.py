@@ -92,7 +92,7 @@ class FeatureFold:
         while len(way) > 1 and (at_s - way[0][0] > _MEMORY_S or len(way) > _MAX_STEPS):
             way.pop(0)
         velocity_x, velocity_y, growth, widening = _slopes([step for step in way if at_s - step[0] <= _WINDOW_S])
-        collapse = max(step[3] - step[4] for step in way) - (way[-1][3] - way[-1][4])
+        collapse = max(_sunk(step, way[-1]) for step in way)
         edge_x, edge_y = _EDGE_SHARE * width / height, _EDGE_SHARE
         if x1 < edge_x or x2 > width / height - edge_x or y1 < edge_y or y2 > 1 - edge_y:
             growth = widening = collapse = _NAN
@@ -147,6 +147,16 @@ def _whole(tracks: list[Track]) -> list[Track]:
             if j != i and group_of(other.label) == group_of(track.label)
         )
     ]
+
+
+def _sunk(before: _Step, now: _Step) -> float:
+    """By which share of its height an object sank: its upper edge came down *and* it lost height.
+
+    Who is hidden from below keeps his head where it is, and who walks towards the camera keeps his height.
+    """
+    height, rest = math.exp(before[3]), math.exp(now[3])
+    descent = (now[2] - rest / 2) - (before[2] - height / 2)
+    return max(0.0, min(descent, height - rest)) / height
 
 
 def _slopes(way: Sequence[_Step]) -> tuple[float, float, float, float]:

@@ -45,7 +45,6 @@ _FOLD_ROUNDS = 6
 _SEGMENT_S = 20.0
 _LEAST_SEGMENT_S = 2.0
 _LEAST_SEGMENTS = 8
-_SCENE_STRETCH_S = 4.0
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -234,9 +233,9 @@ def _learn_pool(samples: TrackSamples, segment: Ints, ground: Ground) -> Pool:
 
 
 def _by_stretch(raw: NDArray[np.float32], at_s: Floats) -> Floats:
-    """The highest value of every few seconds (stretches,): the next frame looks much like this one."""
+    """The highest value of every stretch of time (stretches,): the next frame looks much like this one."""
     is_known = np.isfinite(raw)
-    stretches, of_stretch = np.unique(np.floor(at_s[is_known] / _SCENE_STRETCH_S), return_inverse=True)
+    stretches, of_stretch = np.unique(np.floor(at_s[is_known] / _SEGMENT_S), return_inverse=True)
     highest = np.full(len(stretches), -np.inf)
     np.maximum.at(highest, of_stretch.reshape(-1), raw[is_known].astype(np.float64))
     return highest

@@ -38,7 +38,7 @@ COLUMNS: tuple[str, ...] = (
     "velocity_y",
     "growth_per_s",  # of the logarithm of the box height
     "widening_per_s",  # of the logarithm of the box width
-    "collapse",  # logarithm of height by width, lost since its highest in the last second and a half
+    "collapse",  # share of its height by which it sank in the last second and a half
     "flow",  # picture heights per second, of the pixels in the box
     "flow_peak",
     "flow_spread",

@@ -26,7 +26,8 @@ _BLOCK_S = 10.0
 _DAY_S = 86_400.0
 _MIN_BLOCKS = 3
 _TAIL_SHARE = 0.5
-_LEAST_SCALE = 1.0  # the scale of a single -log p
+_USUAL_SCALE = 4.5  # measured over cameras of streets, shops and rooms ...
+_USUAL_WEIGHT = 5.0  # ... and worth as much as so many maxima of this camera
 _USUAL_STEP_S = 0.2
 
 Floats = NDArray[np.float64]
@@ -61,7 +62,8 @@ def threshold_of(maxima: Floats) -> Threshold | None:
     ordered = np.sort(maxima)
     in_tail = max(1, int(_TAIL_SHARE * n))
     begin = float(ordered[n - in_tail - 1])
-    scale = max(_LEAST_SCALE, float((ordered[n - in_tail :] - begin).mean()))
+    excess = float((ordered[n - in_tail :] - begin).sum())
+    scale = (excess + _USUAL_WEIGHT * _USUAL_SCALE) / (in_tail + _USUAL_WEIGHT)
     return Threshold(begin, (1 + in_tail) / (n + 1), scale, n)
 
 
