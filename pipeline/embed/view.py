@@ -24,13 +24,17 @@ _KEPT_S = 0.25  # flow is measured over a tenth of a second at least, and rain o
 
 @dataclass(slots=True)
 class View:
-    """``session`` and ``seq`` of the newest picture, its analysis size and media time, and what was learned so far."""
+    """``session`` and ``seq`` of the newest picture, its analysis size and media time, and what was learned so far.
+
+    ``refreshed_at_s``: media time of the newest picture in which appearances were measured.
+    """
 
     session: int
     seq: int
     size_wh: tuple[int, int]
     at_s: float
     background: Background
+    refreshed_at_s: float = 0.0
     moving: MovingBlobs = field(default_factory=MovingBlobs)
     past: deque[tuple[float, NDArray[np.uint8]]] = field(default_factory=lambda: deque(maxlen=_MOST_KEPT))
 
@@ -51,6 +55,7 @@ class View:
             "seq": self.seq,
             "size_wh": list(self.size_wh),
             "at_s": self.at_s,
+            "refreshed_at_s": self.refreshed_at_s,
             "looks": self.background.looks,
             "past_s": [at_s for at_s, _ in self.past],
         }
@@ -68,7 +73,8 @@ class View:
             at_s, past_s, past = float(numbers["at_s"]), [float(at) for at in numbers["past_s"]], pictures["past"]
             width, height = (int(side) for side in numbers["size_wh"])
             background = Background.from_pictures(pictures, at_s, int(numbers["looks"]))
-            view = cls(int(numbers["session"]), int(numbers["seq"]), (width, height), at_s, background)
+            keys = int(numbers["session"]), int(numbers["seq"])
+            view = cls(*keys, (width, height), at_s, background, float(numbers["refreshed_at_s"]))
         except (KeyError, TypeError) as error:
             raise ValueError(f"memory lacks something: {error!r:.100}") from error
         shape, before = pictures["slow"].shape, pictures.get("before")

@@ -11,11 +11,13 @@ Next files: ``rows.py``, ``flow.py``, ``blobs.py``, ``colour.py``.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.embed.appearance import DIMENSIONS, appearance
 from pipeline.embed.blobs import Background
 from pipeline.embed.colour import Chroma
 from pipeline.embed.flow import Flow, FlowMeter
@@ -35,6 +37,8 @@ whole picture in source pixels per second, moving share of the picture, share of
 _LEAST_SIDE_PX = 16
 _MOST_BOXES = 64
 _LEAST_BOX_PX = 3.0
+_LEAST_APPEARANCE_WH = (8, 12)  # analysis pixels
+_REFRESH_S = 0.5
 
 Mask = NDArray[np.bool_]
 
@@ -51,10 +55,10 @@ class VisualLooker:
         self._views: dict[str, View] = {}
 
     def look(self, frame: Frame, detections: Detections) -> tuple[Detections, Looks]:
-        """``detections`` as they are, and the looks of ``frame``.
+        """``detections``, every half second with embeddings, and the looks of ``frame``.
 
-        A new session, another picture size or a clock that went back starts the camera over. Raises ValueError for a
-        tick.
+        An embedding is :func:`~pipeline.embed.appearance.appearance`, zeros for a box too small to have one. A new
+        session, another picture size or a clock that went back starts the camera over. Raises ValueError for a tick.
         """
         small = Small.of(frame)
         if frame.i420 is None or min(small.luma.shape) < _LEAST_SIDE_PX:
@@ -71,7 +75,7 @@ class VisualLooker:
             label, box = detections.label[row], boxes[row]
             if min(box[2] - box[0], box[3] - box[1]) >= _LEAST_BOX_PX:
                 values[row] = look_at(label, box, small, flow, is_foreground, chroma)
-        return detections, Looks(
+        return _with_appearance(frame.i420, detections, frame.ref.source_wh, chroma, view), Looks(
             names=LOOK_NAMES,
             values=values,
             scene_names=SCENE_NAMES,
@@ -118,6 +122,25 @@ class VisualLooker:
 def _looked_at(detections: Detections) -> NDArray[np.intp]:
     """Rows of the detections that are looked at: the most confident ones, when there are very many."""
     return np.argsort(-detections.confidence, kind="stable")[:_MOST_BOXES]
+
+
+def _with_appearance(
+    i420: NDArray[np.uint8], detections: Detections, source_wh: tuple[int, int], chroma: Chroma, view: View
+) -> Detections:
+    """``detections`` with embeddings when it is time for them; a detector's own are kept."""
+    is_due = view.at_s - view.refreshed_at_s >= _REFRESH_S
+    if not is_due or detections.embedding is not None or len(detections) == 0:
+        return detections
+    view.refreshed_at_s = view.at_s
+    width, height = view.size_wh
+    scale_x, scale_y = (side / whole if whole > 0 else 1.0 for side, whole in zip(view.size_wh, source_wh, strict=True))
+    boxes = (detections.xyxy * (scale_x, scale_y, scale_x, scale_y)).clip(0.0, (width, height, width, height))
+    embedding = np.zeros((len(detections), DIMENSIONS), np.float32)
+    for row in _looked_at(detections):
+        x0, y0, x1, y1 = (int(side) for side in np.rint(boxes[row]))
+        if x1 - x0 >= _LEAST_APPEARANCE_WH[0] and y1 - y0 >= _LEAST_APPEARANCE_WH[1]:
+            embedding[row] = appearance(i420[:height], chroma, slice(x0, x1), slice(y0, y1))
+    return replace(detections, embedding=embedding)
 
 
 def _moving(view: View, flow: Flow | None, is_foreground: Mask, is_free: Mask) -> NDArray[np.float32]:

@@ -391,3 +391,40 @@ def test_a_damaged_memory_is_as_good_as_none(data):
     if looker.recall("gate", memory, upcoming.ref.key):  # a digit of a number may have changed into another one
         looker.look(upcoming, Detections.empty())
     assert looker.look(frame(texture(), 2.0), detections([(0, 0, 50, 50)]))[1].values.shape == (1, len(LOOK_NAMES))
+
+
+def test_appearance_is_measured_every_half_second():
+    looker, rgb = VisualLooker(), pasted(texture(), dressed("red", "blue"), 100, 50)
+    times = []
+    for look in range(15):
+        seen, _ = looker.look(frame(rgb, look / 10), detections([(100, 50, 140, 150), (0, 0, 4, 4)]))
+        if seen.embedding is not None:
+            times.append(look / 10)
+            assert np.linalg.norm(seen.embedding[0]) == pytest.approx(1.0, abs=1e-5)
+            assert not seen.embedding[1].any()  # too small a box
+    assert times == [0.0, 0.5, 1.0]
+
+
+def appearance_of(rgb: Rgb, box: Box) -> np.ndarray:
+    seen, _ = VisualLooker().look(frame(rgb, 0.0), detections([box]))
+    assert seen.embedding is not None
+    return seen.embedding[0]
+
+
+def test_things_look_like_themselves_and_unlike_others():
+    wall = texture()
+    first = appearance_of(pasted(wall, dressed("red", "blue"), 40, 50), (40, 50, 80, 150))
+    moved = appearance_of(pasted(wall, dressed("red", "blue"), 203, 71), (203, 71, 243, 171))
+    other = appearance_of(pasted(wall, dressed("yellow", "black"), 40, 50), (40, 50, 80, 150))
+    thing = appearance_of(pasted(wall, texture((40, 100), seed=3, low=20, high=240), 40, 50), (40, 50, 80, 150))
+    assert first @ moved > 0.9
+    assert first @ other < 0.6
+    assert first @ thing < 0.5
+
+
+def test_a_detectors_own_embedding_is_kept():
+    mine = np.ones((1, 3), np.float32)
+    given_ones = Detections(np.array([[100, 50, 140, 150]]), np.ones(1), ("person",), mine)
+    seen, _ = VisualLooker().look(frame(texture(), 0.0), given_ones)
+    assert seen.embedding is not None
+    np.testing.assert_array_equal(seen.embedding, mine)
