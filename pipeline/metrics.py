@@ -9,6 +9,7 @@ __all__ = ["EVENTS", "METRICS", "Metric"]
 
 _LAG_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 _BATCH_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0)
+_DESCRIBE_S = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
 _BATCH = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 
@@ -32,6 +33,8 @@ EVENTS: tuple[Metric, ...] = (
     Metric("reconnects", "counter", ("camera", "reason"), "Times the source was opened again, by why."),
     Metric("describe_dropped", "counter", ("camera", "reason"), "Requests to describe that no model answered, by why."),
     Metric("claims", "counter", ("model", "verdict"), "Claims of a model held against the facts."),
+    Metric("text_encoder_failed", "counter", ("camera", "reason"), "Cameras whose words go on without vectors."),
+    Metric("normality_refused", "counter", ("camera", "reason"), "Kept normality that could not be read or written."),
     Metric("alert_state_refused", "counter", ("camera", "reason"), "Saved states that could not be restored."),
     Metric("ledger_dropped", "counter", ("camera", "reason"), "Entries the ledger could not keep, by kind."),
     Metric("role_restarts", "counter", ("role", "reason"), "Worker processes started again after they died."),
@@ -52,6 +55,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("coverage_seconds", "counter", ("camera", "state"), "Media time seen, impaired, blind, or without record."),
     Metric("condition", "gauge", ("camera", "condition"), "1 while a health condition of a camera holds."),
     Metric("alerts", "counter", ("camera", "kind", "severity", "phase"), "Alert revisions published."),
+    Metric("descriptions", "counter", ("camera", "source"), "Descriptions by who wrote them."),
+    Metric("describe_seconds", "histogram", ("source",), "How long a model took for one description.", _DESCRIBE_S),
     Metric("lag_seconds", "histogram", ("camera", "stage"), "From media time to ingest, fold or alert.", _LAG_S),
     Metric("queue_depth", "gauge", ("camera", "topic"), "Messages waiting on the bus."),
 )

@@ -21,6 +21,7 @@ from prometheus_client import generate_latest as as_prometheus_text
 from structlog.typing import FilteringBoundLogger
 
 from pipeline.coverage import BLIND
+from pipeline.descriptions import SceneDescription
 from pipeline.endpoint import Health, Server
 from pipeline.metrics import EVENTS, METRICS, Metric
 from pipeline.redact import redact
@@ -112,6 +113,12 @@ class Telemetry:
         """An alert revision was published."""
         self._counters("alerts", alert.camera, alert.kind, alert.severity, alert.phase).inc()
         self._observe_lag(alert.camera, "alert", alert.updated_at.timestamp())
+
+    def described(self, description: SceneDescription) -> None:
+        """A description was handed over: whose words they are, and how long a model took for them."""
+        self._counters("descriptions", description.ref.key.camera, description.source).inc()
+        if description.latency_s > 0:
+            self._histograms("describe_seconds", description.source).observe(description.latency_s)
 
     def queued(self, camera: str, topic: str, entries: int) -> None:
         """So many messages wait in a topic of ``camera``."""

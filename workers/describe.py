@@ -149,6 +149,7 @@ def _hand_over(bus: Bus, outcome: Outcome, telemetry: Telemetry) -> None:
     except MessageError as error:
         telemetry.count("describe_dropped", camera, "unwritable")
         telemetry.log.warning("description_refused", camera=camera, error=str(error))
+    telemetry.described(outcome.description)
     bus.finish_request(outcome.request)
     telemetry.queued("", "describe", bus.requests_waiting())
 

@@ -154,6 +154,8 @@ def new_stage(
     settings = site.camera(camera).alert
     judges = (*standard_judges(settings, encoder), *(_learning_judges(site, camera, shelf) if is_learning else ()))
     models = {"detector": detector_name(site.detector), "tracker": "bytetrack"}
+    if encoder is not None:
+        models["text_encoder"] = encoder.name
     return AlertStage(
         settings,
         tracker or new_tracker(),

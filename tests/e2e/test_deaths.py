@@ -34,7 +34,7 @@ def killed_site(tmp_path_factory: pytest.TempPathFactory, detector: Path, video:
         yield run
 
 
-@pytest.mark.parametrize("role", ["ingest:gate", "detect:0", "alert:0", "durable", "frames"])
+@pytest.mark.parametrize("role", ["ingest:gate", "detect:0", "alert:0", "describe:0", "durable", "frames"])
 def test_a_killed_role_comes_back_and_no_alert_is_lost_or_doubled(killed_site: RunningSite, role: str) -> None:
     before = killed_site.newest()
     known = [alert for _, alert in killed_site.alerts()]
