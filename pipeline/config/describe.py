@@ -75,7 +75,7 @@ class ServerModel(Part):
     """How often one request is tried."""
     breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 3
     """After so many failures in a row the server is left alone for a while, ..."""
-    breaker_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    breaker_s: Annotated[float, Field(gt=0, le=600)] = 120.0
     """... first for so long, then for twice as long each time."""
 
 
@@ -109,7 +109,7 @@ class DescribeModel(Part):
     """What a model should know of the site, e.g. "deliveries come in the morning"."""
     max_tokens: Annotated[int, Field(ge=32, le=4096)] = 400
     """Longest reply of a model."""
-    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 120.0
     """How long one description may take."""
     max_pictures: Annotated[int, Field(ge=1, le=4)] = 2
     """How many pictures of a moment a model sees."""

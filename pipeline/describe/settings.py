@@ -149,7 +149,7 @@ class DescribeSettings:
     backend: BackendName = "grounded"
     language: Language = "en"
     max_tokens: int = 400
-    timeout_s: float = 30.0
+    timeout_s: float = 120.0
     pictures: PictureSettings = PictureSettings()
     privacy: PrivacySettings = PrivacySettings()
     model: ModelSettings = ModelSettings()
