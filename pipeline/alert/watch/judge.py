@@ -95,7 +95,7 @@ class WatchJudge:
             key=f"{rule.kind}:{rule.name}",
             rule=rule.name,
             severity=rule.severity,
-            score=min(score, sureness(tracks)) if tracks else score,
+            score=score if any(one.cues for one in held) else min(score, sureness(tracks)),
             title=clean(capitalised(says), 120),
             text=clean(f"Watched for: {says}. Seen: {seen}."),
             tracks=tracks,
