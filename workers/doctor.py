@@ -131,7 +131,7 @@ def _redis(site: SiteSettings | None) -> Iterator[Diagnosis]:
     from pipeline.bus.server import find_server
 
     if site is not None and site.redis.url is not None:
-        yield _redis_at_url(site)
+        yield from _redis_at_url(site)
         return
     try:
         yield Diagnosis("redis", "ok", f"an embedded one is started: {find_server()}")
@@ -140,7 +140,7 @@ def _redis(site: SiteSettings | None) -> Iterator[Diagnosis]:
         yield Diagnosis("redis", "problem", str(error), fix)
 
 
-def _redis_at_url(site: SiteSettings) -> Diagnosis:
+def _redis_at_url(site: SiteSettings) -> Iterator[Diagnosis]:
     from pipeline.bus.topics import FRAMES
     from workers.wiring import open_bus
 
@@ -149,11 +149,18 @@ def _redis_at_url(site: SiteSettings) -> Diagnosis:
         bus = open_bus(site.redis, lambda *_: None)
         try:
             bus.depth("doctor", FRAMES)
+            letters = bus.dead_letters()
         finally:
             bus.close()
     except VedetteError as error:
-        return Diagnosis("redis", "problem", f"{shown}: {error}", "start it, or mend redis.url in the site file")
-    return Diagnosis("redis", "ok", f"{shown} answers")
+        yield Diagnosis("redis", "problem", f"{shown}: {error}", "start it, or mend redis.url in the site file")
+        return
+    yield Diagnosis("redis", "ok", f"{shown} answers")
+    if letters:
+        newest = f"{letters[0].key}: {letters[0].reason}"[:200]
+        fact = f"{len(letters)} could not be understood and lie on vedette:dead; the newest of {newest}"
+        fix = "run the same version of Vedette everywhere, then redis-cli DEL vedette:dead"
+        yield Diagnosis("messages", "note", fact, fix)
 
 
 def _disk(site: SiteSettings | None) -> Iterator[Diagnosis]:

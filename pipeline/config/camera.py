@@ -43,6 +43,7 @@ __all__ = ["CameraBuilder", "check_labels", "default_rules", "has_usable_port"]
 T = TypeVar("T")
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "file")
+_MISTYPED = re.compile(r"(rtsps?|https?|file)[:;.]?/+", re.IGNORECASE)
 
 
 def default_rules() -> tuple[Rule, ...]:
@@ -138,6 +139,8 @@ class CameraBuilder:
             fault = "the host is followed by no port from 1 to 65535 (is a / of the password written as %2F?)"
         elif not url.strip():
             fault = "is empty"
+        elif not separator and _MISTYPED.match(url.strip()) and not (self.folder / url.strip()).exists():
+            fault = "is no file here; an address begins like rtsp://, with a colon and two slashes"
         elif not separator and "@" in url and not (self.folder / url.strip()).exists():
             fault = "is no file here; a camera's address begins with rtsp:// or http://"
         if fault:

@@ -20,12 +20,15 @@ from pipeline.bus import codec
 from pipeline.bus.connection import Tls
 from pipeline.bus.redis import RedisBus
 from pipeline.bus.topics import ALERTS, ALERTS_CHANNEL, DEAD, DETECTIONS, FRAMES, MAX_DEAD, PACKETS, stream_key
+from pipeline.config.document import parse_document
+from pipeline.config.site import site_of
 from pipeline.errors import BusError, MessageError, UsageError
 from pipeline.protocols import Entry, Lease
 from tests.contract import redis_servers
 from tests.contract.bus_messages import alert, finding, frame, packets
 from tests.contract.conftest import NewBus
 from tests.contract.test_bus import LONG_S, read, seqs
+from workers.doctor import doctor
 
 BIG_FRAME_BYTES = 36 * 32
 
@@ -482,3 +485,15 @@ def test_dead_letters_name_the_stream(redis6: redis_servers.Server) -> None:
         assert bus.dead_letters() == []
         client.xadd(DEAD, {"odd": "entry"})
         assert [letter.key for letter in bus.dead_letters()] == [""]
+
+
+def test_doctor_shows_dead_letters(redis6: redis_servers.Server, tmp_path: Path) -> None:
+    site = site_of(parse_document(f"cameras: {{a: x}}\nredis: {{url: '{redis6.url}'}}".encode(), "s", tmp_path), {})
+    with contextlib.closing(redis6.client()) as client:
+        client.flushall()
+        told = {one.topic: one for one in doctor(site, lambda _: {"error": "not asked"})}
+        assert (told["redis"].state, "messages" in told) == ("ok", False)
+        client.xadd(DEAD, {"key": "vedette:{a}:frames", "id": "1-0", "reason": "message has version 9"})
+        told = {one.topic: one for one in doctor(site, lambda _: {"error": "not asked"})}
+    assert told["messages"].state == "note"
+    assert "vedette:{a}:frames: message has version 9" in told["messages"].fact

@@ -152,6 +152,8 @@ redis: {url_file: url, password_file: pw, cluster: true}
         ("cameras: {a: {url: x, url_file: y}}", "cameras.a.url_file: give the URL in url or in url_file, not in both"),
         ("cameras: {a: {url_file: nope}}", "cameras.a.url_file: the file cannot be read: No such file or directory"),
         ("cameras: {a: {url: 'rtsp://${PW}@h'}}", "cameras.a.url: the environment variable PW is not set"),
+        ("cameras: {a: rtsp//10.0.0.5/s}", "cameras.a.url: is no file here; an address begins like rtsp://"),
+        ("cameras: {a: 'rtsp:/u:pw@10.0.0.5/s'}", "cameras.a.url: is no file here; an address begins like rtsp://"),
         (
             "cameras: {a: 'admin:pw@10.0.0.5/s'}",
             "cameras.a.url: is no file here; a camera's address begins with rtsp://",

@@ -117,7 +117,7 @@ def test_a_full_disk_stops_no_alert(site: SiteSettings, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "write", full)
     run_role(site, bus, scribe_for(site.ledger_dir), 89)
     monkeypatch.undo()
-    assert [alert.phase for _, alert in bus.alerts("0", max_entries=99, block_s=0)][0] == "opened"
+    assert bus.alerts("0", max_entries=1, block_s=0)[0][1].phase == "opened"
     assert kept(site) == []
 
 
