@@ -111,7 +111,7 @@ class FactsFold:
             known.stays.look(foot_norm, self._zones, ref.at_s, known.trail.first_at_s)
             known.stays.forget_before(ref.at_s - self._window_s)
             if track.detection is not None:
-                self._ground.learn(track.label, track.xyxy, ref.source_wh)
+                known.teach(self._ground, ref.at_s, ref.source_wh)
                 if looks is not None:
                     known.see_pixels(looks, track.detection, self._columns, ref.at_s)
         for track_id in [i for i, known in self._known.items() if ref.at_s - known.trail.last_at_s > _KEEP_S]:

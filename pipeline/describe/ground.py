@@ -46,7 +46,7 @@ class Ground:
     def __init__(self) -> None:
         self._bands: list[list[tuple[float, float, float]]] = [[] for _ in range(_BANDS)]
         self._unfitted = 0
-        self._spread = math.inf
+        self._judge(math.inf)
         self._stand(_USUAL_TILT_DEG, _USUAL_CAMERA_M)
 
     def _stand(self, tilt_deg: float, camera_m: float) -> None:
@@ -66,7 +66,11 @@ class Ground:
     @property
     def trust(self) -> float:
         """0..1: how well the people seen so far agree on this ground; 0.3 before anybody was seen."""
-        return 0.3 if math.isinf(self._spread) else 1.0 / (1.0 + (self._spread / 0.25) ** 2)
+        return self._trust
+
+    def _judge(self, spread: float) -> None:
+        self._spread = spread
+        self._trust = 0.3 if math.isinf(spread) else 1.0 / (1.0 + (spread / 0.25) ** 2)
 
     def learn(self, label: str, xyxy: Box, source_wh: tuple[int, int]) -> None:
         """Take in a thing that stands upright in full view; one that is cut off by the border teaches nothing."""
@@ -105,7 +109,7 @@ class Ground:
         unusual = ((_TILTS_DEG - _USUAL_TILT_DEG) / _TILT_SPREAD_DEG) ** 2
         best = int(np.argmin(seen.shape[0] * spread / _NOISE + unusual))
         self._stand(float(_TILTS_DEG[best]), float(np.clip(np.exp(middle[best, 0]), 1.0, 30.0)))
-        self._spread = float(spread[best])
+        self._judge(float(spread[best]))
 
     def place(self, seen_xy: Point, source_wh: tuple[int, int], above_m: float = 0.0) -> Point:
         """Metres (to the right of the camera, away from it) of the ground below a point seen at ``seen_xy`` pixels.
@@ -152,4 +156,4 @@ class Ground:
         self._bands = [[(float(a), float(b), float(c)) for a, b, c in band] for band in state["bands"]]
         self._unfitted = int(state["unfitted"])
         self._stand(float(state["tilt_deg"]), float(state["camera_m"]))
-        self._spread = math.inf if state["spread"] is None else float(state["spread"])
+        self._judge(math.inf if state["spread"] is None else float(state["spread"]))

@@ -27,6 +27,7 @@ __all__ = ["Known", "Sight"]
 _ANGLE_S = 1.0  # a silhouette's angle is believed for so long
 _HIDDEN_RATIO = 0.8  # of the height a person has: below it the feet are probably hidden
 _COLOUR_EVERY_S = 0.35
+_TEACH_EVERY_S = 0.45
 _COLOURED = frozenset({"person", "vehicle", "bag"})
 
 
@@ -48,6 +49,7 @@ class Known:
     upper: ColourVotes = field(default_factory=ColourVotes)
     lower: ColourVotes = field(default_factory=ColourVotes)
     coloured_at_s: float = -math.inf
+    measured_at_s: float = -math.inf
     angle_deg: float = math.nan
     angle_at_s: float = -math.inf
 
@@ -62,6 +64,12 @@ class Known:
                 self.lower.see(values[columns.lower])
         if columns.angle is not None and not math.isnan(values[columns.angle]):
             self.angle_deg, self.angle_at_s = float(values[columns.angle]), at_s
+
+    def teach(self, ground: Ground, at_s: float, source_wh: tuple[int, int]) -> None:
+        """Let the ground learn from this object, twice per second: who stands still teaches nothing new."""
+        if at_s - self.measured_at_s >= _TEACH_EVERY_S:
+            self.measured_at_s = at_s
+            ground.learn(self.trail.label, self.trail.xyxy, source_wh)
 
     def sight(self, ground: Ground, source_wh: tuple[int, int]) -> Sight:
         """The object as it is now."""
@@ -83,8 +91,8 @@ class Known:
         foot = self.trail.foot_xy
         x1, y1, x2, y2 = self.trail.xyxy
         tall_m = USUAL_HEIGHT_M["person"]
-        is_low = y2 - y1 < _HIDDEN_RATIO * ground.height_px(foot, tall_m, source_wh)
-        if self.trail.label == "person" and is_low and y2 - y1 > 1.5 * (x2 - x1) and ground.camera_m > 1.5 * tall_m:
+        is_narrow = self.trail.label == "person" and y2 - y1 > 1.5 * (x2 - x1) and ground.camera_m > 1.5 * tall_m
+        if is_narrow and y2 - y1 < _HIDDEN_RATIO * ground.height_px(foot, tall_m, source_wh):
             return ground.place((foot[0], y1), source_wh, tall_m)
         return ground.place(foot, source_wh)
 
@@ -143,6 +151,7 @@ class Known:
             "upper": self.upper.state(),
             "lower": self.lower.state(),
             "coloured_at_s": None if math.isinf(self.coloured_at_s) else self.coloured_at_s,
+            "measured_at_s": None if math.isinf(self.measured_at_s) else self.measured_at_s,
             "angle": None if math.isnan(self.angle_deg) else [self.angle_deg, self.angle_at_s],
         }
 
@@ -156,6 +165,7 @@ class Known:
             ColourVotes.from_state(state["upper"]),
             ColourVotes.from_state(state["lower"]),
             -math.inf if state["coloured_at_s"] is None else float(state["coloured_at_s"]),
+            -math.inf if state["measured_at_s"] is None else float(state["measured_at_s"]),
             float(angle_deg),
             float(angle_at_s),
         )

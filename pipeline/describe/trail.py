@@ -37,21 +37,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Metres per second over the ground, to the right and away from the camera; ``span_s`` it was measured over.
+    """Metres per second over the ground, to the right and away from the camera; ``speed_m_s`` is their length.
 
-    ``way_px``: pixels that the foot point moved in that span. ``noise_m_s``: what a box that jitters would show.
+    ``span_s``: seconds that it was measured over; ``way_px``: pixels that a side of the box moved in them;
+    ``noise_m_s``: what a box that jitters would show.
     """
 
     right_m_s: float
     away_m_s: float
+    speed_m_s: float
     span_s: float
     way_px: float
     noise_m_s: float
-
-    @property
-    def speed_m_s(self) -> float:
-        """Length of the velocity."""
-        return math.hypot(self.right_m_s, self.away_m_s)
 
 
 @dataclass(slots=True)
@@ -109,8 +106,12 @@ class Trail:
             return None
         before, after = mean_box(old), mean_box(new)
         right_m, away_m = self._way(before, after, ground, source_wh)
-        way_px = max(abs(after[i] - before[i]) for i in range(4))
-        return Motion(right_m / span_s, away_m / span_s, span_s, way_px, pixel_m / span_s / math.sqrt(third))
+        way_px = max(
+            abs(after[0] - before[0]), abs(after[1] - before[1]), abs(after[2] - before[2]), abs(after[3] - before[3])
+        )
+        speed_m_s = math.hypot(right_m, away_m) / span_s
+        noise_m_s = pixel_m / span_s / math.sqrt(third)
+        return Motion(right_m / span_s, away_m / span_s, speed_m_s, span_s, way_px, noise_m_s)
 
     def _since(self, at_s: float) -> Sequence[Step]:
         steps = self.steps
