@@ -41,13 +41,12 @@ Past = Sequence[tuple[float, Luma]]
 @dataclass(frozen=True, slots=True, eq=False)
 class Flow:
     """``velocity_x`` and ``velocity_y`` (h, w) float32 in source pixels per second, y downwards, zero where nothing
-    moves; ``speed`` (h, w) float32 its magnitude; ``is_moving`` (h, w); ``dt_s`` the time between the two pictures."""
+    moves; ``speed`` (h, w) float32 its magnitude; ``is_moving`` (h, w)."""
 
     velocity_x: Floats
     velocity_y: Floats
     speed: Floats
     is_moving: Mask
-    dt_s: float
 
 
 class FlowMeter:
@@ -80,7 +79,7 @@ class FlowMeter:
             is_moving &= _has_changed(luma, then)
         shift_x *= is_moving * np.float32(-source_per_px[0] / dt_s)
         shift_y *= is_moving * np.float32(-source_per_px[1] / dt_s)
-        return Flow(shift_x, shift_y, _size(shift_x, shift_y), is_moving, dt_s)
+        return Flow(shift_x, shift_y, _size(shift_x, shift_y), is_moving)
 
 
 def flow_of_box(flow: Flow, columns: slice, rows: slice) -> list[float]:
