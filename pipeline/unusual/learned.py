@@ -88,7 +88,7 @@ def inputs_of(
 ) -> FusionInputs:
     """The inputs of the n tracks of ``sight`` and of nobody: n + 1 candidates.
 
-    ``surprise`` holds ``-log p`` by cue for each track ({} where nothing is known), ``scene_surprise`` those of the frame.
+    ``surprise`` holds ``-log p`` by cue for each track ({} where nothing is known), ``scene_surprise`` the frame's.
     """
     n = len(sight.seen)
     tracks = np.vstack([sight.tracks, np.zeros((1, len(TRACK_FEATURES)), np.float32)])
@@ -164,7 +164,7 @@ class LearnedFusion:
         return np.asarray(y, np.float64)
 
     def shares(self, inputs: FusionInputs, candidate: int) -> dict[str, float]:
-        """How much the score of one candidate falls when a group of inputs says what is usual; 0 when it does not fall."""
+        """How much the score of one candidate falls when a group of inputs says what is usual; 0 when it does not."""
         one = FusionInputs(*(getattr(inputs, name)[[candidate]] for name in FusionInputs.__dataclass_fields__))
         whole = float(self.score(one)[0])
         tracks = len(TRACK_FEATURES)
@@ -213,7 +213,7 @@ def load_fusion(path: Path = BUNDLED_FUSION) -> LearnedFusion:
             arrays = {name: held[name] for name in held.files}
         card = json.loads(arrays.pop("card").tobytes())
         version = card["version"]
-    except Exception as error:  # noqa: BLE001  # zipfile, zlib and numpy raise many kinds for a damaged archive
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds for a damaged archive
         raise ModelError(f"{path} holds no fusion weights: {error}") from error
     if version != VERSION:
         raise ModelError(f"{path} is of version {version!r}; this program reads version {VERSION}.")

@@ -116,7 +116,7 @@ class _Look(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sight:
-    """``tracks`` (n, TRACK_FEATURES) of ``seen``, ``scene`` (SCENE_FEATURES,), ``text`` (D,) or None with its weight."""
+    """``tracks`` (n, features) of ``seen``, ``scene`` (features,), ``text`` (D,) or None with its weight 0..1."""
 
     seen: tuple[Track, ...]
     tracks: Floats
