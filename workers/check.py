@@ -7,9 +7,11 @@ Next file: ``pipeline/config/site.py``.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 from rich.console import Console
@@ -19,6 +21,7 @@ from rich.table import Table
 from pipeline.alert.settings import WatchRule
 from pipeline.alert.watch.compile import written
 from pipeline.config import load_site
+from pipeline.describe.settings import DescribeSettings
 from pipeline.errors import ConfigError
 from pipeline.redact import redact
 from pipeline.settings import CameraSettings, SiteSettings
@@ -58,6 +61,7 @@ class Checkup:
     hints: tuple[str, ...] = ()
     config_hash: str = ""
     detector: str = ""
+    describer: str = ""
     redis: str = ""
     data_dir: str = ""
     cameras: tuple[CameraSummary, ...] = ()
@@ -76,13 +80,32 @@ def check(path: Path, env: Mapping[str, str] | None = None) -> Checkup:
         return Checkup(str(path), problems=tuple(str(error).splitlines()))
     return Checkup(
         path=str(path),
-        hints=_hints(site),
+        hints=(*_hints(site), *_describe_hints(site.describe, os.environ if env is None else env)),
         config_hash=site.config_hash,
         detector=f"{site.detector.weights or 'vedette-n (bundled)'} on {site.detector.backend}/{site.detector.device}",
+        describer=_describer(site.describe),
         redis="embedded" if site.redis.url is None else redact(site.redis.url.reveal()),
         data_dir=str(site.data_dir),
         cameras=tuple(_summary(camera) for camera in site.cameras),
     )
+
+
+def _describer(describe: DescribeSettings) -> str:
+    """Who puts scenes into words, and where pictures go for that."""
+    if describe.backend == "server" and describe.server is not None:
+        return f"{describe.server.model} at {redact(describe.server.endpoint)}"
+    return f"{describe.model.model} on this machine" if describe.backend == "vlm" else "the grounded writer"
+
+
+def _describe_hints(describe: DescribeSettings, env: Mapping[str, str]) -> Iterator[str]:
+    server = describe.server
+    if describe.backend != "server" or server is None:
+        return
+    if server.key_env is not None and not env.get(server.key_env):
+        yield f"describe: the environment variable {server.key_env}, which is to hold the key, is unset here."
+    host = urlsplit(server.endpoint).hostname
+    if host not in ("localhost", "127.0.0.1", "::1") and describe.privacy.people == "none":
+        yield f"describe: pictures with people go to {host}; hide_people: heads makes them unrecognisable first."
 
 
 def print_checkup(checkup: Checkup, console: Console, *, is_json: bool = False) -> int:
@@ -102,8 +125,8 @@ def print_checkup(checkup: Checkup, console: Console, *, is_json: bool = False) 
     console.print(_table(checkup))
     _print_readings(checkup, console)
     console.print(
-        f"detector {escape(checkup.detector)} · redis {escape(checkup.redis)} · state in {escape(checkup.data_dir)} · "
-        f"config {checkup.config_hash}",
+        f"detector {escape(checkup.detector)} · described by {escape(checkup.describer)} · "
+        f"redis {escape(checkup.redis)} · state in {escape(checkup.data_dir)} · config {checkup.config_hash}",
         highlight=False,
         soft_wrap=True,
     )

@@ -124,3 +124,21 @@ def test_two_sentences_that_begin_alike_are_told_apart_by_the_person(tmp_path: P
     path = tmp_path / "site.yaml"
     path.write_text("cameras: {a: {url: x, watch_for: [someone runs, someone  runs]}}\n")
     assert "another rule begins with the same words" in check(path, {}).problems[0]
+
+
+def test_who_describes_and_where_pictures_go_is_said(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(
+        "describe: {backend: server, server: {endpoint: 'https://api.example/v1', model: big, key_env: MODEL_KEY}}\n"
+        "cameras: {gate: 'rtsp://h/gate'}\n"
+    )
+    checkup = check(tmp_path / "site.yaml", {})
+    assert checkup.describer == "big at https://api.example/v1"
+    assert any("MODEL_KEY" in hint for hint in checkup.hints)
+    assert any("api.example" in hint and "hide_people" in hint for hint in checkup.hints)
+    (tmp_path / "near.yaml").write_text(
+        "describe: {backend: server, server: {endpoint: 'http://127.0.0.1:8000/v1', model: m}}\n"
+        "cameras: {gate: 'rtsp://h/gate'}\n"
+    )
+    assert not any(hint.startswith("describe") for hint in check(tmp_path / "near.yaml", {}).hints)
+    (tmp_path / "none.yaml").write_text("cameras: {gate: 'rtsp://h/gate'}\n")
+    assert check(tmp_path / "none.yaml", {}).describer == "the grounded writer"
