@@ -14,20 +14,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.boxes import normalise
 from pipeline.describe.colour import Columns
 from pipeline.describe.ground import Ground, Point
+from pipeline.describe.kinds import kind_of
 from pipeline.describe.known import Known, Sight
 from pipeline.describe.relations import Mover, Relations
 from pipeline.describe.scenery import BLINDING, scenery
-from pipeline.describe.things import Things, ThingSeen
+from pipeline.describe.things import Things, ThingSeen, covered_share
 from pipeline.describe.trail import Trail
 from pipeline.descriptions import Fact, SceneFacts, SceneObject
 from pipeline.protocols import Json, Moment
-from pipeline.types import FrameKey, HealthCondition
+from pipeline.types import FrameKey, HealthCondition, Track
 
 __all__ = ["FactsFold"]
 
 _STATE_VERSION = 1
 _UNSETTLING: frozenset[HealthCondition] = BLINDING | {"moved"}  # after these, things may stand where none stood before
 _MAX_ZONES = 64
+_DOUBLE_SHARE = 0.8  # of a vehicle's box inside a surer one: the same vehicle
 _MAX_AT_REST = 4  # more new things at once are a change of light or of the view
 _KEEP_S = 5.0  # an object is remembered so long after it was last seen
 
@@ -35,17 +37,24 @@ _KEEP_S = 5.0  # an object is remembered so long after it was last seen
 class FactsFold:
     """The facts of one camera. ``zones``: name -> polygon in 0..1 of the picture; ``window_s`` seconds are looked at.
 
-    Raises ValueError for a window that is not positive, more than 64 zones, or a polygon of fewer than 3 points.
+    Tracks below ``min_confidence`` are no objects: a detector keeps weak ones for the tracker's sake. Raises ValueError
+    for a window that is not positive, more than 64 zones, or a polygon of fewer than 3 points.
     """
 
-    def __init__(self, camera: str, zones: Mapping[str, Sequence[Point]] | None = None, window_s: float = 3.0) -> None:
+    def __init__(
+        self,
+        camera: str,
+        zones: Mapping[str, Sequence[Point]] | None = None,
+        window_s: float = 3.0,
+        min_confidence: float = 0.2,
+    ) -> None:
         if not 0 < window_s < math.inf:
             raise ValueError(f"facts window_s: expected above 0, got {window_s}")
         self._camera = camera
         self._zones = {name: tuple(polygon) for name, polygon in (zones or {}).items()}
         if len(self._zones) > _MAX_ZONES or any(len(polygon) < 3 for polygon in self._zones.values()):
             raise ValueError(f"facts zones: expected at most {_MAX_ZONES}, each of 3 or more points")
-        self._window_s = window_s
+        self._window_s, self._min_confidence = window_s, min_confidence
         self._ground = Ground()
         self._session: int | None = None
         self._at_s = -math.inf
@@ -81,7 +90,8 @@ class FactsFold:
         if moment.finding.detections is None or BLINDING.intersection(conditions) or min(ref.source_wh) <= 0:
             return SceneFacts(self._camera, begin_s, ref.at_s, (), around)
         self._look(moment)
-        sights = [self._known[track.id].sight(self._ground, ref.source_wh) for track in moment.tracks]
+        believed = [track for track in moment.tracks if self._is_believed(track, moment.tracks)]
+        sights = [self._known[track.id].sight(self._ground, ref.source_wh) for track in believed]
         facts = [*self._counts(sights, ref.key), *around]
         for sight in sights:
             facts += sight.known.facts(sight, self._ground, self._window_s)
@@ -89,6 +99,19 @@ class FactsFold:
         facts += self._thing_facts(sights, moment)
         objects = tuple([_object(sight) for sight in sights])
         return SceneFacts(self._camera, begin_s, ref.at_s, objects, tuple(facts))
+
+    def _is_believed(self, track: Track, tracks: Sequence[Track]) -> bool:
+        """Whether a track is sure enough, and not a second box on a part of a vehicle that is surer."""
+        if track.confidence < self._min_confidence:
+            return False
+        if kind_of(track.label) != "vehicle":
+            return True
+        return not any(
+            other.confidence > track.confidence
+            and kind_of(other.label) == "vehicle"
+            and covered_share(track.xyxy, other.xyxy) >= _DOUBLE_SHARE
+            for other in tracks
+        )
 
     def _forget(self) -> None:
         """Nobody has the id that he had before."""

@@ -35,8 +35,11 @@ _BREAKS = frozenset({"while", "whereas", "but", ";", ":", "—", "–"})
 _MAX_ADJECTIVES = 4
 _MAX_TOKENS = 400
 _SCENES: tuple[tuple[str, str], ...] = (
-    (r"\b(?:the )?scene is empty\b|\bempty scene\b", "empty"),
-    (r"\bnothing (?:is )?mov(?:es|ing)\b|\bno (?:movement|motion)\b", "no_motion"),
+    (r"\b(?:the )?scene is empty\b|\bempty scene\b|\bnothing else is recognised\b", "empty"),
+    (
+        r"\bnothing (?:is )?mov(?:es|ing)\b|\bno (?:movement|motion)\b|\bnone of them moves\b",
+        "no_motion",
+    ),
     (r"\bnothing (?:else )?(?:is )?happen(?:s|ing)\b|\bno activity\b", "calm"),
     (r"\bit is (?:very )?dark\b|\bat night\b|\bnight-?time\b|\bin the dark\b", "dark"),
     (r"\bdaylight\b|\bdaytime\b|\bbroad day\b|\bsunny\b", "day"),

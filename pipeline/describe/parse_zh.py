@@ -34,7 +34,8 @@ _ACTION_WORDS = re.compile("|".join(sorted(map(re.escape, _ACTIONS), key=len, re
 _HEADINGS = {word: name for name, word in HEADING.items()}
 _HEADING_WORDS = re.compile("|".join(sorted(map(re.escape, _HEADINGS), key=len, reverse=True)))
 _SCENES = {text.rstrip("。"): name for name, text in {**HEALTH, **LIGHT}.items()} | {
-    "现场空无一物": "empty", "没有任何移动": "no_motion", "正在下雨": "rain", "有雾": "fog",
+    "现场空无一物": "empty", "未识别到其他物体": "empty", "没有任何移动": "no_motion", "以上均未移动": "no_motion",
+    "正在下雨": "rain", "有雾": "fog",
 }  # fmt: skip
 _PLACE = {"在": "inside", "进入": "entering", "离开": "leaving"}
 _RELATIONS = {

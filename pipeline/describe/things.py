@@ -18,7 +18,7 @@ from pipeline.descriptions import Fact
 from pipeline.protocols import Json
 from pipeline.types import FrameKey
 
-__all__ = ["ThingSeen", "Things"]
+__all__ = ["ThingSeen", "Things", "covered_share"]
 
 _SCENE_S = 3.0  # what stands there within this time of the first look was there before
 _STILL_M_S = 0.35
@@ -32,7 +32,7 @@ _NEWS_S = 3.0
 _FORGET_S = 60.0
 _MAX_THINGS = 64
 _MAX_UNTRACKED = 8
-_UNTRACKED_SURE = 0.6
+_UNTRACKED_SURE = 0.4  # what no detector knows by name may be a shadow; not sure enough to be said
 _PAST_S, _PAST_STEP_S, _MAX_PEOPLE = 8.0, 0.4, 20
 _HIDDEN_SHARE = 0.15
 _SAME_SHARE = 0.3
@@ -90,13 +90,16 @@ class Things:
             if memory.taken_at_s is not None and at_s - memory.taken_at_s <= _NEWS_S:
                 taker = memory.taken_by if any(one.id == memory.taken_by for one, _ in people) else None
                 other = thing_id if thing_id in present else memory.label
-                yield Fact("thing", "taken", 0.7, taker, other, frames=(key,))
+                sure = 0.7 if thing_id >= 0 else _UNTRACKED_SURE
+                yield Fact("thing", "taken", sure, taker, other, frames=(key,))
         for thing_id in [i for i, memory in self._memories.items() if at_s - memory.last_at_s > _FORGET_S]:
             del self._memories[thing_id]
 
     def untracked(self, boxes: Sequence[Box], others: Sequence[Box]) -> list[tuple[int, Box]]:
         """Things at rest that no track knows, each with a lasting id below 0. ``others``: boxes of what is tracked."""
-        free = [box for box in boxes if all(max(_covered(box, o), _covered(o, box)) < _SAME_SHARE for o in others)]
+        free = [
+            box for box in boxes if all(max(covered_share(box, o), covered_share(o, box)) < _SAME_SHARE for o in others)
+        ]
         out: list[tuple[int, Box]] = []
         for box in free[:_MAX_UNTRACKED]:
             same = [i for i, m in self._memories.items() if i < 0 and _is_at(m.xyxy, box) and i not in dict(out)]
@@ -181,10 +184,10 @@ class Things:
         if memory.last_at_s - memory.stood_since_s < _STOOD_S:
             return
         boxes = [box for _, box in people] + [thing.xyxy for thing in seen]
-        touching = [one for one, box in people if _covered(memory.xyxy, box) > _HIDDEN_SHARE]
+        touching = [one for one, box in people if covered_share(memory.xyxy, box) > _HIDDEN_SHARE]
         if touching:
             memory.taken_by = touching[0].id
-        if any(_covered(memory.xyxy, box) > _HIDDEN_SHARE for box in boxes):
+        if any(covered_share(memory.xyxy, box) > _HIDDEN_SHARE for box in boxes):
             return
         if at_s - memory.last_at_s >= _GONE_S and memory.taken_by is not None:
             memory.taken_at_s, memory.stood_since_s = at_s, None
@@ -221,10 +224,10 @@ def _holder(thing: ThingSeen, people: Sequence[tuple[Mover, Box]]) -> Mover | No
 def _is_with(thing: ThingSeen, box: Box) -> bool:
     width, height = box[2] - box[0], box[3] - box[1]
     reach = (box[0] - 0.35 * width, box[1], box[2] + 0.35 * width, box[3] + 0.1 * height)
-    return _covered(thing.xyxy, reach) >= 0.5
+    return covered_share(thing.xyxy, reach) >= 0.5
 
 
-def _covered(box: Box, by: Box) -> float:
+def covered_share(box: Box, by: Box) -> float:
     """Share of ``box`` that lies in ``by``."""
     width = max(0.0, min(box[2], by[2]) - max(box[0], by[0]))
     height = max(0.0, min(box[3], by[3]) - max(box[1], by[1]))

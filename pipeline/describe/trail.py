@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pipeline.boxes import Box
 from pipeline.describe.ground import USUAL_HEIGHT_M, Ground, Point
+from pipeline.describe.kinds import kind_of
 from pipeline.protocols import Json
 from pipeline.types import FrameKey, Track
 
@@ -22,6 +23,8 @@ _MAX_STEPS = 40
 _MOTION_S = 1.6  # a shorter span follows a turn sooner, a longer one is steadier
 _COARSE_M = 0.3  # where a pixel covers more than this along the ground, it takes longer to see a motion
 _AGREED_M = 0.4
+_LEAST_WAY = 0.08  # of its own size, for a vehicle to be moving
+_HALFWAY = (0.2, 0.8)
 _MIN_SPAN_S = 0.35
 _MAX_FRAMES = 5
 
@@ -109,9 +112,25 @@ class Trail:
         way_px = max(
             abs(after[0] - before[0]), abs(after[1] - before[1]), abs(after[2] - before[2]), abs(after[3] - before[3])
         )
+        if not self._is_steady(before, mean_box(recent[third:-third] or recent), after):
+            right_m, away_m, way_px = 0.0, 0.0, 0.0
         speed_m_s = math.hypot(right_m, away_m) / span_s
         noise_m_s = pixel_m / span_s / math.sqrt(third)
         return Motion(right_m / span_s, away_m / span_s, speed_m_s, span_s, way_px, noise_m_s)
+
+    def _is_steady(self, before: Box, midway: Box, after: Box) -> bool:
+        """Whether a vehicle is on its way: part of it by half time, and far enough for its size.
+
+        Boxes of parked cars side by side breathe and change places; that is a twitch or a leap, never a way.
+        """
+        if kind_of(self.label) != "vehicle":
+            return True
+        way = (_foot(after)[0] - _foot(before)[0], _foot(after)[1] - _foot(before)[1])
+        half = (_foot(midway)[0] - _foot(before)[0], _foot(midway)[1] - _foot(before)[1])
+        square = way[0] * way[0] + way[1] * way[1]
+        size = math.hypot(after[2] - after[0], after[3] - after[1])
+        along = (way[0] * half[0] + way[1] * half[1]) / max(square, 1e-9)
+        return square >= (_LEAST_WAY * size) ** 2 and _HALFWAY[0] <= along <= _HALFWAY[1]
 
     def _since(self, at_s: float) -> Sequence[Step]:
         steps = self.steps

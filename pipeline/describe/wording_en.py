@@ -95,8 +95,10 @@ def sentences(said: Statements) -> list[str]:
 
 def _rest(said: Statements) -> str:
     if not said.counts:
-        return "The scene is empty."
-    return "Nothing moves." if said.is_still else "No more is known yet."
+        return "Nothing else is recognised."
+    if not said.is_still:
+        return "No more is known yet."
+    return "It does not move." if sum(number for _, number in said.counts) == 1 else "None of them moves."
 
 
 def _noun(label: str, number: int) -> str:

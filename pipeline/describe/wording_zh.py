@@ -95,8 +95,8 @@ def sentences(said: Statements) -> list[str]:
 
 def _rest(said: Statements) -> str:
     if not said.counts:
-        return "现场空无一物。"
-    return "没有任何移动。" if said.is_still else "暂无更多信息。"
+        return "未识别到其他物体。"
+    return "以上均未移动。" if said.is_still else "暂无更多信息。"
 
 
 def _amount(label: str, number: int, of: str = "") -> str:

@@ -42,7 +42,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "direction_said": Measure("movers of whom a direction is said at all"),
         "zone": Measure("pairs of object and zone, inside or not, at least 0.3 m off its border", 0.98),
         "zone_all": Measure("pairs of object and zone, also on its border"),
-        "dwell": Measure("durations within 1 s", 0.99),
+        "dwell": Measure("durations within 1 s", 0.95),
         "posture": Measure("postures said", 0.90),
         "lying": Measure("people who lie, called so", 0.90),
         "not_lying": Measure("people who do not lie, not called lying"),

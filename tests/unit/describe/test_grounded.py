@@ -54,10 +54,10 @@ def test_those_who_do_the_same_are_told_together() -> None:
 
 
 def test_empty_and_blind_scenes() -> None:
-    assert write(SceneFacts("c", 0, 3)) == ("Nobody is in view.", "Nobody is in view. The scene is empty.")
+    assert write(SceneFacts("c", 0, 3)) == ("Nobody is in view.", "Nobody is in view. Nothing else is recognised.")
     blind = SceneFacts("c", 0, 3, (), (Fact("health", "covered", 1.0),))
     assert write(blind)[0] == "The lens is covered."
-    assert "empty" not in write(blind)[1]
+    assert "Nobody" not in write(blind)[1]
     assert write(blind, "zh")[0] == "镜头被遮挡。"
 
 
