@@ -26,6 +26,7 @@ from pipeline.redact import redact
 from workers import eval_cli, ledger_cli, scenes_cli, train_cli
 from workers.bench.cli import bench
 from workers.describe_cli import describe
+from workers.history_cli import history
 from workers.search_cli import search
 
 if TYPE_CHECKING:
@@ -271,6 +272,7 @@ for _name, _command in ledger_cli.COMMANDS.items():
     app.command(_name)(_command)
 app.command()(describe)
 app.command()(search)
+app.command()(history)
 app.add_typer(scenes_cli.app, name="scenes")
 app.add_typer(eval_cli.app, name="eval")
 app.add_typer(train_cli.app, name="train")

@@ -2,9 +2,10 @@
 
 In: findings with their tracks, descriptions, alerts, in the order of the fold. Out: files below ``data_dir/ledger``. It
 is called before the fold's place is saved and leaves out what it has written before, so that killing the role at any
-moment neither loses nor doubles an entry. Writing is one append to the page cache every two seconds; a thread beside it
-makes Parquet of a finished hour and keeps within bounds. A disk that is full costs entries, counted as
-``ledger_dropped``, and one line in the log; never an alert. Next file: ``pipeline/ledger/recorder.py``.
+moment neither loses nor doubles an entry. Alerts also go into the history that ``vedette history`` reads. Writing is
+one append to the page cache every two seconds; a thread beside it makes Parquet of a finished hour and keeps within
+bounds. A disk that is full costs entries, counted as ``ledger_dropped``, and one line in the log; never an alert.
+Next file: ``pipeline/ledger/recorder.py``.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from pipeline.ledger.rows import Row
 from pipeline.ledger.shelf import prune
 from pipeline.ledger.tracks import tracks_to_bytes
 from pipeline.settings import LedgerSettings
+from pipeline.store.history import AlertHistory
 from pipeline.telemetry import Telemetry
 from pipeline.types import Alert, Finding, FrameRef, Track
 
-__all__ = ["Scribe", "alert_row", "description_row", "finding_row", "scribe"]
+__all__ = ["Scribe", "alert_history", "alert_row", "description_row", "finding_row", "scribe"]
 
 FINISH_S = 20.0
 
@@ -58,9 +60,16 @@ def alert_row(alert: Alert, after: FrameRef) -> Row:
 
 
 class Scribe:
-    """Keeps the ledgers of the cameras that an alert worker serves; ``root`` None keeps nothing."""
+    """Keeps the ledgers of the cameras that an alert worker serves; ``root`` None keeps nothing.
 
-    def __init__(self, root: Path | None, settings: LedgerSettings, telemetry: Telemetry) -> None:
+    ``history`` gets every alert too, whether a ledger is kept or not.
+    """
+
+    def __init__(
+        self, root: Path | None, settings: LedgerSettings, telemetry: Telemetry, history: AlertHistory | None = None
+    ) -> None:
+        self._history = history
+        self._is_history_failing = False
         self._root = root if settings.keep_days > 0 else None
         self._settings = settings
         self._telemetry = telemetry
@@ -91,6 +100,7 @@ class Scribe:
 
     def folded(self, finding: Finding, tracks: Sequence[Track] | None, alerts: Sequence[Alert]) -> None:
         """``finding`` was folded; the tracker made ``tracks`` of it and ``alerts`` came out."""
+        self._remember(alerts)
         camera = finding.ref.key.camera
         if camera not in self._recorders:
             return
@@ -103,6 +113,7 @@ class Scribe:
 
     def described(self, description: SceneDescription, alerts: Sequence[Alert]) -> None:
         """``description`` was heard, after the newest finding; ``alerts`` came out."""
+        self._remember(alerts)
         camera = description.ref.key.camera
         if camera not in self._recorders or camera not in self._newest:
             return
@@ -111,6 +122,11 @@ class Scribe:
             self._note_alerts(camera, alerts)
         except (MessageError, ValueError):
             self._telemetry.count(EVENT, camera, "unwritable")
+
+    def raised(self, alert: Alert) -> None:
+        """``alert`` came of the newest finding of its camera, or of the one that is about to be told of."""
+        if alert.camera in self._newest:
+            self._note_alerts(alert.camera, [alert])
 
     def flush(self, camera: str) -> None:
         """Hand what was noted of ``camera`` to the kernel; the place of its fold may be saved after that."""
@@ -131,6 +147,19 @@ class Scribe:
         if self._sealer.is_alive():
             self._sealer.join(FINISH_S)
 
+    def _remember(self, alerts: Sequence[Alert]) -> None:
+        """Put ``alerts`` into the history; once for each, whoever redelivers them."""
+        if self._history is None or not alerts:
+            return
+        try:
+            self._history.add_all(alerts)
+            self._is_history_failing = False
+        except (StorageError, MessageError) as error:
+            self._telemetry.count(EVENT, alerts[0].camera, "history")
+            if not self._is_history_failing:
+                self._telemetry.log.error("history_not_kept", error=str(error))
+            self._is_history_failing = True
+
     def _note_alerts(self, camera: str, alerts: Sequence[Alert]) -> None:
         for alert in alerts:
             self._recorders[camera].note(alert_row(alert, self._newest[camera]))
@@ -146,9 +175,27 @@ class Scribe:
 
 
 @contextmanager
-def scribe(root: Path | None, settings: LedgerSettings, telemetry: Telemetry) -> Iterator[Scribe]:
+def alert_history(path: Path | None, telemetry: Telemetry) -> Iterator[AlertHistory | None]:
+    """The history of alerts at ``path``; None for None, or when the file cannot be used, which the log then says."""
+    opened = None
+    if path is not None:
+        try:
+            opened = AlertHistory(path)
+        except StorageError as error:
+            telemetry.log.error("history_not_kept", error=str(error))
+    try:
+        yield opened
+    finally:
+        if opened is not None:
+            opened.close()
+
+
+@contextmanager
+def scribe(
+    root: Path | None, settings: LedgerSettings, telemetry: Telemetry, history: AlertHistory | None = None
+) -> Iterator[Scribe]:
     """A scribe at work for the length of the block."""
-    one = Scribe(root, settings, telemetry)
+    one = Scribe(root, settings, telemetry, history)
     one.start()
     try:
         yield one

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.settings import SiteSettings
     from pipeline.store.descriptions import DescriptionStore, Found
 
-__all__ = ["instant_s", "search"]
+__all__ = ["instant_s", "known_cameras", "search"]
 
 MAX_QUERY = 2_000
 _AGO = re.compile(r"(\d{1,6}(?:\.\d+)?)\s*(s|min|h|d)")
@@ -54,7 +54,7 @@ def search(
     from pipeline.store.descriptions import DescriptionStore
 
     site = load_site(config) if config is not None else site_of_urls(["rtsp://localhost/unused"])
-    cameras = _known_cameras(camera or [], site if config is not None else None)
+    cameras = known_cameras(camera or [], site if config is not None else None)
     now_s = time.time()
     from_s, to_s = instant_s("--from", from_, now_s), instant_s("--to", to, now_s)
     if from_s is not None and to_s is not None and from_s > to_s:
@@ -92,7 +92,8 @@ def instant_s(option: str, text: str | None, now_s: float) -> float | None:
         ) from None
 
 
-def _known_cameras(asked: Sequence[str], site: SiteSettings | None) -> list[str]:
+def known_cameras(asked: Sequence[str], site: SiteSettings | None) -> list[str]:
+    """The cameras that were asked for. Raises UsageError for one that ``site``, where there is one, does not have."""
     names = None if site is None else [one.name for one in site.cameras]
     for name in asked:
         if names is not None and name not in names:

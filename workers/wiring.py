@@ -280,20 +280,19 @@ def alert(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness
     """Fold the findings of this job's share of the cameras into alerts until told to stop; the exit code."""
     from workers.alert import work
     from workers.dismissals import Dismissals
-    from workers.ledger import scribe
+    from workers.ledger import alert_history, scribe
     from workers.normality import Shelf
 
     bus = open_bus(site.redis, telemetry.count)
-    with scribe(None if job.is_lossless else site.ledger_dir, site.ledger, telemetry) as writer:
+    root, past = (None, None) if job.is_lossless else (site.ledger_dir, site.alerts_file)
+    with alert_history(past, telemetry) as history, scribe(root, site.ledger, telemetry, history) as writer:
         encoder = new_encoder(site, telemetry)
         dismissals = Dismissals(site, telemetry)
 
         def stage_of(camera: str) -> AlertStage:
             shelf = Shelf(site.normality_dir, camera, telemetry)
             silences = dismissals.of(camera)
-            return new_stage(
-                site, camera, encoder=encoder, count=telemetry.count, shelf=shelf, silences=silences
-            )
+            return new_stage(site, camera, encoder=encoder, count=telemetry.count, shelf=shelf, silences=silences)
 
         claims = _claims(bus, site, job)
         work(
