@@ -31,6 +31,7 @@ Floats = NDArray[np.float64]
 class Seen:
     """What a score was made from: a track's ``row``, the frame's ``scene`` row, the words with their age and weight."""
 
+    at_s: float
     track: Track | None
     row: NDArray[np.float32] | None
     scene: NDArray[np.float32]
@@ -150,12 +151,12 @@ def title_of(added: Mapping[str, float], seen: Seen) -> str:
 def _line(cue: str, added: float, score: float, surprise: float, seen: Seen, normality: Normality) -> Evidence:
     note = f"adds {added:.1f} of {score:.1f}"
     if cue in _WORDING and seen.track is not None and seen.row is not None:
-        observed, normal, example = _track_words(cue, seen.track, seen.row, normality)
+        observed, normal, example = _track_words(cue, seen, normality)
         rare = f"{_WORDING[cue].rarer} {_all_but(surprise)}; " if math.isfinite(surprise) else ""
         return Evidence(cue, added / score, observed, normal, f"{rare}{note}{example}")
     if cue in _SCENE_WORDING:
         value = np.asarray(seen.scene[list(_SCENE_WORDING).index(cue)], np.float64).reshape(1)
-        tail = normality.scene_tails.get(cue)
+        tail = normality.scene_tail(cue, seen.at_s)
         normal = "" if tail is None else f"up to {_SCENE_WORDING[cue].show(np.quantile(tail.normal, [0.95]))}"
         rare = f"more than {_all_but(surprise)}; " if math.isfinite(surprise) else ""
         return Evidence(cue, added / score, _SCENE_WORDING[cue].show(value), normal, rare + note)
@@ -174,12 +175,14 @@ def _all_but(surprise: float) -> str:
     return f"all but {one_in(surprise)}"
 
 
-def _track_words(cue: str, track: Track, row: NDArray[np.float32], normality: Normality) -> tuple[str, str, str]:
+def _track_words(cue: str, seen: Seen, normality: Normality) -> tuple[str, str, str]:
     """Observed, normal and the nearest normal example of one cue of a track, in words."""
     spec = next(spec for spec in TRACK_CUES if spec.name == cue)
-    vector = vectors_of(spec, row[None], normality.ground)
+    if seen.track is None or seen.row is None:
+        return "", "", ""
+    vector = vectors_of(spec, seen.row[None], normality.ground)
     show = _WORDING[cue].show
-    pool = normality.pool(track.label)
+    pool = normality.pool(seen.track.label, seen.at_s)
     if pool is None or cue not in pool.models or not np.isfinite(vector).all():
         return "not measured at this moment", "", ""
     model = pool.models[cue]

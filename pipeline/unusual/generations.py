@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import StorageError
-from pipeline.unusual.normality import Normality, learn
+from pipeline.unusual.learning import learn
+from pipeline.unusual.normality import Normality
 from pipeline.unusual.samples import SceneSamples, TextSamples, TrackSamples
 
 __all__ = ["FORMAT_VERSION", "MAX_BYTES", "from_bytes", "to_bytes"]

@@ -26,8 +26,9 @@ from pipeline.unusual.episodes import Episodes, HeldBack
 from pipeline.unusual.explain import Seen, described, evidence_of, title_of
 from pipeline.unusual.features import FeatureFold, Glimpse
 from pipeline.unusual.fusion import Fusion, SumOfSurprise
+from pipeline.unusual.learning import learn
 from pipeline.unusual.memory import Memory, Quota
-from pipeline.unusual.normality import Normality, learn
+from pipeline.unusual.normality import Normality
 from pipeline.unusual.samples import SceneSamples, TextSamples, TrackSamples
 from pipeline.unusual.settings import UnusualSettings
 from pipeline.unusual.smoothing import Smoother
@@ -212,7 +213,7 @@ class UnusualJudge:
 
     def _score(self, glimpse: Glimpse, moment: Moment) -> tuple[Judged, Seen]:
         label = np.array([track.label for track in glimpse.tracks], dtype="<U24")
-        surprise = self.normality.surprise(label, glimpse.rows, glimpse.appearance)
+        surprise = self.normality.surprise(label, glimpse.rows, glimpse.appearance, glimpse.at_s)
         added = self._fusion.contributions(surprise)
         ids = [track.id for track in glimpse.tracks]
         smooth = self._smoother.smooth(ids, glimpse.at_s, _USUAL_STEP_S, added)
@@ -222,7 +223,7 @@ class UnusualJudge:
         )
         names = (*SCENE_CUES, TEXT_CUE)
         text_surprise, nearest, age_s, weight = self._text(moment)
-        scene_surprise = np.append(self.normality.scene_surprise(glimpse.scene), text_surprise)
+        scene_surprise = np.append(self.normality.scene_surprise(glimpse.scene[None], glimpse.at_s)[0], text_surprise)
         scene_added = self._fusion.contributions(scene_surprise[None])
         scene_added[0, -1] *= weight
         scene = self._scene_smoother.smooth([0], glimpse.at_s, _USUAL_STEP_S, scene_added)[0]
@@ -238,7 +239,7 @@ class UnusualJudge:
             self.status,
         )
         text = "" if moment.words is None else moment.words.text
-        return judged, Seen(None, None, glimpse.scene, text, nearest, age_s, weight)
+        return judged, Seen(glimpse.at_s, None, None, glimpse.scene, text, nearest, age_s, weight)
 
     def _text(self, moment: Moment) -> tuple[float, str, float, float]:
         """``-log p`` of the newest words, the nearest normal sentence, and the words' age with the weight it leaves."""
@@ -246,7 +247,7 @@ class UnusualJudge:
         if words is None or words.embedding is None:
             return math.nan, "", 0.0, 0.0
         age_s = max(0.0, moment.finding.ref.at_s - words.ref.at_s)
-        surprise, nearest = self.normality.text_surprise(words.embedding)
+        surprise, nearest = self.normality.text_surprise(words.embedding, moment.finding.ref.at_s)
         return surprise, nearest, age_s, 0.5 ** (age_s / _TEXT_HALF_LIFE_S)
 
     def _suspicions(self, judged: Judged, glimpse: Glimpse, seen: Seen) -> list[Suspicion]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.unusual.channels import CUES, SCENE_CUES
 from pipeline.unusual.fusion import Fusion
-from pipeline.unusual.normality import Normality
+from pipeline.unusual.normality import Normality, hour_block
 from pipeline.unusual.smoothing import Smoother
 
 __all__ = ["Threshold", "normal_maxima", "threshold_of"]
@@ -99,7 +99,8 @@ def _track_scores(normality: Normality, fusion: Fusion) -> tuple[Floats, Floats]
 def _scene_scores(normality: Normality, fusion: Fusion) -> tuple[Floats, Floats]:
     scene = normality.scene
     surprise = np.full((len(scene), len(SCENE_CUES)), np.nan)
-    for i, name in enumerate(SCENE_CUES):
-        if name in normality.scene_tails:
-            surprise[:, i] = normality.scene_tails[name].surprise(scene.rows[:, i])
+    blocks = np.array([hour_block(at_s) for at_s in scene.at_s.tolist()])
+    for block in sorted(set(blocks.tolist())):
+        mine = np.flatnonzero(blocks == block)
+        surprise[mine] = normality.scene_surprise(scene.rows[mine], float(scene.at_s[mine[0]]))
     return scene.at_s, fusion.contributions(surprise).sum(1)
