@@ -209,7 +209,14 @@ class UnusualJudge:
         if not (len(tracks) or len(scene) or len(texts)):
             return
         old = self.normality
-        self._adopt(learn(old.number + 1, old.tracks.joined(tracks), old.scene.joined(scene), old.texts.joined(texts)))
+        self._adopt(
+            learn(
+                old.number + 1,
+                TrackSamples.joined([old.tracks, tracks]),
+                SceneSamples.joined([old.scene, scene]),
+                TextSamples.joined([old.texts, texts]),
+            )
+        )
 
     def _score(self, glimpse: Glimpse, moment: Moment) -> tuple[Judged, Seen]:
         label = np.array([track.label for track in glimpse.tracks], dtype="<U24")

@@ -41,9 +41,9 @@ class Memory:
     """Samples that wait for the next generation."""
 
     def __init__(self) -> None:
-        self._tracks = TrackSamples.empty()
-        self._scene = SceneSamples.of([], [])
-        self._texts = TextSamples.empty()
+        self._tracks: list[TrackSamples] = []
+        self._scene: list[SceneSamples] = []
+        self._texts: list[TextSamples] = []
         self._taken: dict[int, float] = {}
         self._allowance = 0.0
         self._at_s: float | None = None
@@ -52,7 +52,7 @@ class Memory:
     @property
     def track_count(self) -> int:
         """How many looks at tracks wait."""
-        return len(self._tracks)
+        return sum(len(part) for part in self._tracks)
 
     def take(self, glimpse: Glimpse, words: SceneDescription | None, run: int, quota: Quota) -> None:
         """Consider one moment for learning."""
@@ -71,36 +71,40 @@ class Memory:
         if due:
             self._allowance -= len(due)
             self._taken.update({glimpse.tracks[row].id: at_s for row in due})
-            self._tracks = self._tracks.joined(_rows(glimpse, due, run))
+            self._tracks.append(_rows(glimpse, due, run))
         if at_s - self._scene_at_s >= _SCENE_EVERY_S - 1e-3:
             self._scene_at_s = at_s
-            self._scene = self._scene.joined(SceneSamples(glimpse.scene[None], np.array([at_s])))
+            self._scene.append(SceneSamples(glimpse.scene[None], np.array([at_s])))
         if words is not None and words.embedding is not None:
             said_s = words.ref.at_s
             if said_s - self._text_at_s >= _TEXT_EVERY_S - 1e-3:
                 self._text_at_s = said_s
                 one = TextSamples(words.embedding.astype(np.float16)[None], (words.text,), np.array([said_s]))
-                self._texts = self._texts.joined(one)
+                self._texts.append(one)
 
     def suspect(self, at_s: float) -> None:
         """Something is suspected at ``at_s``: forget the last seconds and take nothing for the next ones."""
-        self._suspected_at_s = at_s
-        self._tracks = self._tracks.take(self._tracks.at_s < at_s - _REACH_S)
-        self._scene = self._scene.take(self._scene.at_s < at_s - _REACH_S)
-        self._texts = self._texts.take(np.flatnonzero(self._texts.at_s < at_s - _REACH_S))
+        self._suspected_at_s, since_s = at_s, at_s - _REACH_S
+        self._tracks = [part for part in self._tracks if not since_s <= part.at_s[0] <= at_s]
+        self._scene = [part for part in self._scene if not since_s <= part.at_s[0] <= at_s]
+        self._texts = [part for part in self._texts if not since_s <= part.at_s[0] <= at_s]
 
     def drain(self) -> tuple[TrackSamples, SceneSamples, TextSamples]:
         """Hand over everything that waits."""
-        waiting = (self._tracks, self._scene, self._texts)
-        self._tracks, self._scene, self._texts = TrackSamples.empty(), SceneSamples.of([], []), TextSamples.empty()
+        waiting = self._waiting()
+        self._tracks, self._scene, self._texts = [], [], []
         return waiting
+
+    def _waiting(self) -> tuple[TrackSamples, SceneSamples, TextSamples]:
+        return TrackSamples.joined(self._tracks), SceneSamples.joined(self._scene), TextSamples.joined(self._texts)
 
     def state(self) -> Json:
         """Everything needed to go on elsewhere."""
+        tracks, scene, texts = self._waiting()
         return {
-            "tracks": self._tracks.state(),
-            "scene": self._scene.state(),
-            "texts": self._texts.state(),
+            "tracks": tracks.state(),
+            "scene": scene.state(),
+            "texts": texts.state(),
             "taken": {str(i): at_s for i, at_s in self._taken.items()},
             "allowance": self._allowance,
             "at_s": self._at_s,
@@ -109,9 +113,11 @@ class Memory:
 
     def restore(self, state: Json) -> None:
         """Continue from :meth:`state`. Raises ValueError or KeyError for a damaged one."""
-        self._tracks = TrackSamples.from_state(state["tracks"])
-        self._scene = SceneSamples.from_state(state["scene"])
-        self._texts = TextSamples.from_state(state["texts"])
+        tracks, scene = TrackSamples.from_state(state["tracks"]), SceneSamples.from_state(state["scene"])
+        texts = TextSamples.from_state(state["texts"])
+        self._tracks = [tracks.take(tracks.at_s == at_s) for at_s in dict.fromkeys(tracks.at_s.tolist())]
+        self._scene = [scene.take(np.array([i])) for i in range(len(scene))]
+        self._texts = [texts.take(np.array([i])) for i in range(len(texts))]
         self._taken = {int(i): float(at_s) for i, at_s in state["taken"].items()}
         self._allowance, self._at_s = float(state["allowance"]), state["at_s"]
         self._scene_at_s, self._text_at_s, self._suspected_at_s = (

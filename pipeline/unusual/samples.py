@@ -8,7 +8,8 @@ Next file: ``pipeline/unusual/features.py``.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,13 +74,16 @@ def _pack(array: NDArray[Any]) -> dict[str, Any]:
     return {
         "dtype": plain.dtype.str,
         "shape": list(plain.shape),
-        "bytes": base64.b64encode(plain.tobytes()).decode("ascii"),
+        "zlib": base64.b64encode(zlib.compress(plain.tobytes(), 1)).decode("ascii"),
     }
 
 
 def _unpack(packed: Mapping[str, Any], dtype: type, width: int | None) -> NDArray[Any]:
     """The array that :func:`_pack` wrote. Raises ValueError when it is not one of ``dtype`` and ``width`` columns."""
-    raw = base64.b64decode(packed["bytes"], validate=True)
+    try:
+        raw = zlib.decompress(base64.b64decode(packed["zlib"], validate=True))
+    except zlib.error as error:
+        raise ValueError(f"saved samples are damaged: {error}") from error
     array = np.frombuffer(raw, np.dtype(packed["dtype"])).reshape([int(side) for side in packed["shape"]])
     if not np.issubdtype(array.dtype, dtype) or (width is not None and array.shape[1:] != (width,)):
         raise ValueError(f"saved samples: expected {dtype.__name__} with {width} columns, got {array.shape}")
@@ -143,9 +147,12 @@ class TrackSamples:
         """The samples chosen by a mask (n,) or by indices."""
         return TrackSamples(*(getattr(self, name)[keep] for name in self.__slots__))
 
-    def joined(self, other: TrackSamples) -> TrackSamples:
-        """These samples, then ``other``."""
-        return TrackSamples(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.__slots__))
+    @classmethod
+    def joined(cls, parts: Sequence[TrackSamples]) -> TrackSamples:
+        """All samples of ``parts``, in order."""
+        if not parts:
+            return cls.empty()
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array by its name."""
@@ -198,9 +205,12 @@ class SceneSamples:
         """The samples chosen by a mask (n,) or by indices."""
         return SceneSamples(self.rows[keep], self.at_s[keep])
 
-    def joined(self, other: SceneSamples) -> SceneSamples:
-        """These samples, then ``other``."""
-        return SceneSamples(np.concatenate([self.rows, other.rows]), np.concatenate([self.at_s, other.at_s]))
+    @classmethod
+    def joined(cls, parts: Sequence[SceneSamples]) -> SceneSamples:
+        """All samples of ``parts``, in order."""
+        if not parts:
+            return cls.of([], [])
+        return cls(np.concatenate([part.rows for part in parts]), np.concatenate([part.at_s for part in parts]))
 
     def state(self) -> dict[str, Any]:
         """A JSON form that :meth:`from_state` reads without loss."""
@@ -241,16 +251,17 @@ class TextSamples:
         """The sentences at the indices ``keep``."""
         return TextSamples(self.embedding[keep], tuple(self.text[i] for i in keep), self.at_s[keep])
 
-    def joined(self, other: TextSamples) -> TextSamples:
-        """These sentences, then ``other``; only ``other`` when its vectors come from another encoder."""
-        if not len(other):
-            return self
-        if self.embedding.shape[1] != other.embedding.shape[1]:
-            return other
-        return TextSamples(
-            np.concatenate([self.embedding, other.embedding]),
-            (*self.text, *other.text),
-            np.concatenate([self.at_s, other.at_s]),
+    @classmethod
+    def joined(cls, parts: Sequence[TextSamples]) -> TextSamples:
+        """All sentences of ``parts``, in order; only those of the encoder that came last."""
+        dimensions = next((part.embedding.shape[1] for part in reversed(parts) if len(part)), 0)
+        alike = [part for part in parts if len(part) and part.embedding.shape[1] == dimensions]
+        if not alike:
+            return cls.empty()
+        return cls(
+            np.concatenate([part.embedding for part in alike]),
+            tuple(text for part in alike for text in part.text),
+            np.concatenate([part.at_s for part in alike]),
         )
 
     def state(self) -> dict[str, Any]:
