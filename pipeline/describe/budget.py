@@ -134,14 +134,17 @@ class Budget:
         self._windows = {name: _Window(length_s) for name, length_s in _WINDOWS_S.items()}
         self._at_s = -math.inf
 
-    def reserve(self, at_s: float, most: Cost) -> Reservation | str:
-        """A reservation of ``most`` at ``at_s``, or the name of the cap that it would exceed."""
+    def reserve(self, at_s: float, most: Cost, share: float = 1.0) -> Reservation | str:
+        """A reservation of ``most`` at ``at_s``, or the name of the cap of which it would exceed that ``share``.
+
+        Who asks for less than all leaves room for what may come and is more urgent.
+        """
         self._at_s = at_s = max(at_s, self._at_s)
         for name, window in self._windows.items():
             total = window.total(at_s).plus(most)
             for kind in ("calls", "tokens", "seconds", "money"):
                 cap = getattr(self._caps, f"{kind}_per_{name}")
-                if cap is not None and getattr(total, kind) > cap:
+                if cap is not None and getattr(total, kind) > cap * share:
                     return f"{kind}_per_{name}"
         for window in self._windows.values():
             window.add(at_s, most)

@@ -47,6 +47,7 @@ _MAX_REMEMBERED = 1_024
 _BYTES_PER_TOKEN = 2.0  # fewer than any tokenizer needs on average, so that an estimate is an upper bound
 _PATCH = 28  # pixels of a picture's edge per token, the finest that models of this kind use
 _PICTURE_TOKENS = 64
+_SHARE_BESIDE_ALERTS = 0.5  # of every cap: scenes that change must not use up what the next alert needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,8 @@ class DescribeStage:
         except SourceError as error:
             return self._grounded(request, "frames_gone", str(error))
         prompt = prompts.build(request, pictures, language=self._language, max_tokens=model.max_tokens)
-        reserved = self._budget.reserve(at_s, model.most(prompt))
+        share = 1.0 if request.reason == "alert" else _SHARE_BESIDE_ALERTS
+        reserved = self._budget.reserve(at_s, model.most(prompt), share)
         if isinstance(reserved, str):
             return self._grounded(request, "budget", f"The budget is spent ({reserved}).", reserved)
         return _Call(place, prompt, reserved)

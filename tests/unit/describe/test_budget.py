@@ -37,6 +37,13 @@ def test_each_cap_stops_at_its_number_and_says_its_name(caps: Caps, name: str, f
     assert answers[fits:] == [name] * 3
 
 
+def test_who_asks_for_a_share_leaves_the_rest_to_others() -> None:
+    budget = Budget(Caps(calls_per_minute=5))
+    modest = [isinstance(budget.reserve(0.0, ONE, 0.5), Reservation) for _ in range(5)]
+    assert modest == [True, True, False, False, False]
+    assert [admitted(budget, 0.0) for _ in range(4)] == [True, True, True, False]
+
+
 def test_no_cap_is_no_cap() -> None:
     budget = Budget(Caps())
     assert all(admitted(budget, 5.0) for _ in range(10_000))

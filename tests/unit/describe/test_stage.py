@@ -177,6 +177,14 @@ def test_with_the_budget_spent_the_grounded_writer_answers_and_says_which_cap() 
     assert desk.one(moment(9), 161.0).obstacle == "", "the budget comes back"
 
 
+def test_scenes_that_change_leave_half_of_the_budget_to_alerts() -> None:
+    desk = Desk(Scripted(said()), Caps(calls_per_minute=4))
+    scenes = desk.stage.describe([moment(n, reason="scene_change") for n in range(9)], 100.0)
+    alerts = desk.stage.describe([moment(n) for n in range(20, 29)], 101.0)
+    assert [outcome.obstacle for outcome in scenes].count("") == 2
+    assert [outcome.obstacle for outcome in alerts].count("") == 2
+
+
 def test_a_storm_of_ten_thousand_makes_no_more_calls_than_allowed() -> None:
     model = Scripted(said())
     desk = Desk(model, Caps(calls_per_minute=10, money_per_hour=0.02))
