@@ -112,25 +112,11 @@ class Trail:
         way_px = max(
             abs(after[0] - before[0]), abs(after[1] - before[1]), abs(after[2] - before[2]), abs(after[3] - before[3])
         )
-        if not self._is_steady(before, mean_box(recent[third:-third] or recent), after):
+        if kind_of(self.label) == "vehicle" and not _is_steady(before, mean_box(recent[third:-third] or recent), after):
             right_m, away_m, way_px = 0.0, 0.0, 0.0
         speed_m_s = math.hypot(right_m, away_m) / span_s
         noise_m_s = pixel_m / span_s / math.sqrt(third)
         return Motion(right_m / span_s, away_m / span_s, speed_m_s, span_s, way_px, noise_m_s)
-
-    def _is_steady(self, before: Box, midway: Box, after: Box) -> bool:
-        """Whether a vehicle is on its way: part of it by half time, and far enough for its size.
-
-        Boxes of parked cars side by side breathe and change places; that is a twitch or a leap, never a way.
-        """
-        if kind_of(self.label) != "vehicle":
-            return True
-        way = (_foot(after)[0] - _foot(before)[0], _foot(after)[1] - _foot(before)[1])
-        half = (_foot(midway)[0] - _foot(before)[0], _foot(midway)[1] - _foot(before)[1])
-        square = way[0] * way[0] + way[1] * way[1]
-        size = math.hypot(after[2] - after[0], after[3] - after[1])
-        along = (way[0] * half[0] + way[1] * half[1]) / max(square, 1e-9)
-        return square >= (_LEAST_WAY * size) ** 2 and _HALFWAY[0] <= along <= _HALFWAY[1]
 
     def _since(self, at_s: float) -> Sequence[Step]:
         steps = self.steps
@@ -206,3 +192,16 @@ def _foot(box: Box) -> Point:
 
 def _crown(box: Box) -> Point:
     return ((box[0] + box[2]) / 2, box[1])
+
+
+def _is_steady(before: Box, midway: Box, after: Box) -> bool:
+    """Whether a vehicle is on its way: part of it by half time, and far enough for its size.
+
+    Boxes of parked cars side by side breathe and change places; that is a twitch or a leap, never a way.
+    """
+    way = (_foot(after)[0] - _foot(before)[0], _foot(after)[1] - _foot(before)[1])
+    half = (_foot(midway)[0] - _foot(before)[0], _foot(midway)[1] - _foot(before)[1])
+    square = way[0] * way[0] + way[1] * way[1]
+    size = math.hypot(after[2] - after[0], after[3] - after[1])
+    along = (way[0] * half[0] + way[1] * half[1]) / max(square, 1e-9)
+    return square >= (_LEAST_WAY * size) ** 2 and _HALFWAY[0] <= along <= _HALFWAY[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -236,3 +237,29 @@ def test_ground_ignores_who_is_cut_off_or_lies() -> None:
     for box in ((0, 100, 50, 300), (300, 500, 380, 719.9), (300, 300, 500, 360)):
         ground.learn("person", box, WH)
     assert ground.trust == pytest.approx(0.3)
+
+
+def test_parked_car_whose_box_breathes_does_not_move_and_a_driven_one_does() -> None:
+    def breathing(t: float) -> Box:
+        x1, y1, x2, y2 = CAMERA.box(3, 14, 1.5, 4.0)
+        leap = 30.0 if t > 1.9 else 0.0
+        return (x1 + leap, y1, x2 + leap, y2)
+
+    parked, driven = Actor(1, breathing, "car"), Actor(2, lambda t: CAMERA.box(-4 + 3 * t, 20, 1.5, 4.0), "car")
+    facts = facts_after([*bystanders(), parked, driven], 3)
+    assert word(facts, "speed", 1) == "still"
+    assert word(facts, "speed", 2) == "moving"
+    assert word(facts, "heading", 2) == "right"
+
+
+def test_weak_and_doubled_boxes_are_no_objects() -> None:
+    car = CAMERA.box(0, 12, 1.5, 4.0)
+    inner = (car[0] + 5, car[1] + 5, car[2] - 20, car[3] - 5)
+    moment = next(
+        iter(moments([Actor(1, lambda _: car, "car"), Actor(2, lambda _: inner, "truck"), walker(3, 4, 9)], 1))
+    )
+    sure, double, weak = moment.tracks
+    tracks = (sure, replace(double, confidence=0.5), replace(weak, confidence=0.15))
+    facts = FactsFold("cam").step(replace(moment, tracks=tracks))
+    assert [one.id for one in facts.objects] == [1]
+    assert [(f.value, f.amount) for f in facts.of("count")] == [("car", 1.0)]
