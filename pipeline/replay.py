@@ -40,7 +40,8 @@ def replay(
 ) -> Iterator[Alert]:
     """Alert revisions of recorded ``cameras`` as media time passes; ``stages`` holds each camera's fold.
 
-    ``describe`` answers what the stages ask; without it the grounded writer's words stand. Raises SourceError when a
+    ``describe`` answers what the stages ask; without it the grounded writer's words stand. ``on_finding`` hears of
+    every finding when its stage has taken it in. Raises SourceError when a
     recording cannot be read, ModelError when the detector fails.
     """
     frames = _frames_by_media_time(cameras)
@@ -48,10 +49,10 @@ def replay(
         for finding in find(detector, chunk, looker):
             stage = stages[finding.ref.key.camera]
             yield from stage.step(finding)
+            on_finding(finding)
             if describe is not None:
                 for request in stage.requests:
                     yield from stage.describe(describe(request))
-            on_finding(finding)
 
 
 def find(detector: Detector, frames: Iterable[Frame], looker: Looker | None = None) -> Iterator[Finding]:

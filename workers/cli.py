@@ -145,6 +145,7 @@ def replay(
     speed: Annotated[str, typer.Option(help="max, or a factor: 1 is real time.")] = "max",
     start: Annotated[str | None, typer.Option(help="When they began, ISO 8601; else the file says.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Detect and alert processes over a private Redis; 0: none.")] = 0,
+    ledger: Annotated[Path | None, typer.Option(help="Keep what was found in this folder, for back-tests.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send recordings through the same stages as live cameras, and write their alerts."""
@@ -161,6 +162,8 @@ def replay(
         job.refuse_unwritable(out)
     if workers and factor is not None:
         raise UsageError("--speed is for replay in one process; leave out --workers.")
+    if workers and ledger is not None:
+        raise UsageError("--ledger is for replay in one process; leave out --workers.")
 
     with _progress(job.length_s(site)) as (advance, above):
 
@@ -171,7 +174,15 @@ def replay(
             code, found = job.over_bus(site, telemetry, workers=workers, start_at=start_at, on_alert=on_alert)
         else:
             code = 0
-            found = job.single(site, telemetry, speed=factor, start_at=start_at, on_alert=on_alert, on_progress=advance)
+            found = job.single(
+                site,
+                telemetry,
+                speed=factor,
+                start_at=start_at,
+                on_alert=on_alert,
+                on_progress=advance,
+                ledger=ledger,
+            )
     if out is not None:
         job.write_alerts(out, found)
     incidents = len({alert.id for alert in found})

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -27,7 +28,7 @@ from pipeline.ledger.tracks import tracks_to_bytes
 from pipeline.settings import LedgerSettings
 from pipeline.store.history import AlertHistory
 from pipeline.telemetry import Telemetry
-from pipeline.types import Alert, Finding, FrameRef, Track
+from pipeline.types import Alert, Finding, FrameKey, FrameRef, Track
 
 __all__ = ["Scribe", "alert_history", "alert_row", "description_row", "finding_row", "scribe"]
 
@@ -52,11 +53,11 @@ def description_row(description: SceneDescription, after: FrameRef) -> Row:
     return Row("description", instant_us(after.captured_at), key.session, key.seq, about, head, blob)
 
 
-def alert_row(alert: Alert, after: FrameRef) -> Row:
-    """An alert revision that came of ``after``. Raises MessageError when it holds a number that is not finite."""
+def alert_row(alert: Alert, at: datetime, key: FrameKey) -> Row:
+    """An alert revision that came of frame ``key`` at ``at``. Raises MessageError for a number that is not finite."""
     head = bytes(codec.encode_alert(alert)[b"head"])
     about = f"{alert.id} r{alert.revision}"
-    return Row("alert", instant_us(after.captured_at), after.key.session, after.key.seq, about, head)
+    return Row("alert", instant_us(at), key.session, key.seq, about, head)
 
 
 class Scribe:
@@ -124,9 +125,13 @@ class Scribe:
             self._telemetry.count(EVENT, camera, "unwritable")
 
     def raised(self, alert: Alert) -> None:
-        """``alert`` came of the newest finding of its camera, or of the one that is about to be told of."""
-        if alert.camera in self._newest:
-            self._note_alerts(alert.camera, [alert])
+        """``alert`` came out; of which finding is not said."""
+        self._remember([alert])
+        if alert.camera in self._recorders:
+            try:
+                self._recorders[alert.camera].note(alert_row(alert, alert.updated_at, FrameKey(alert.camera, 0, 0)))
+            except MessageError:
+                self._telemetry.count(EVENT, alert.camera, "unwritable")
 
     def flush(self, camera: str) -> None:
         """Hand what was noted of ``camera`` to the kernel; the place of its fold may be saved after that."""
@@ -161,8 +166,9 @@ class Scribe:
             self._is_history_failing = True
 
     def _note_alerts(self, camera: str, alerts: Sequence[Alert]) -> None:
+        newest = self._newest[camera]
         for alert in alerts:
-            self._recorders[camera].note(alert_row(alert, self._newest[camera]))
+            self._recorders[camera].note(alert_row(alert, newest.captured_at, newest.key))
 
     def _seal_finished(self) -> None:
         while (journal := self._finished.get()) is not None:

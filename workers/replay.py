@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from pipeline.alert.message import to_json
+from pipeline.descriptions import DescribeRequest, SceneDescription
 from pipeline.errors import BusError, ConfigError, StorageError, UsageError
 from pipeline.ingest.camera import recording_length_s
 from pipeline.ingest.source import SourceConfig
@@ -23,10 +25,11 @@ from pipeline.replay import in_order, replay
 from pipeline.settings import CameraSettings, Secret, SiteSettings
 from pipeline.tape import Tape
 from pipeline.telemetry import Telemetry
-from pipeline.types import Alert, Frame, PacketBatch
+from pipeline.types import Alert, Finding, Frame, PacketBatch
 from workers import wiring
 from workers.alert import has_ended
 from workers.describers import new_encoder, replayed
+from workers.ledger import Scribe, scribe
 from workers.run import jobs_of, run_site
 
 __all__ = ["assign", "length_s", "over_bus", "refuse_recorded", "refuse_unwritable", "single", "write_alerts"]
@@ -95,10 +98,12 @@ def single(
     start_at: datetime | None,
     on_alert: Callable[[Alert], None],
     on_progress: Callable[[float], None],
+    ledger: Path | None = None,
 ) -> list[Alert]:
     """Every alert revision, in order, in this process. ``speed`` 1 is real time, None as fast as it goes.
 
-    ``on_progress`` is given the seconds of footage done since the last call. Raises SourceError, ModelError.
+    ``on_progress`` is given the seconds of footage done since the last call. ``ledger``: the folder in which everything
+    is kept for back-tests. Raises SourceError, ModelError.
     """
     refuse_live(site)
     detector = wiring.new_detector(site)
@@ -116,11 +121,36 @@ def single(
     batch = 1 if speed is not None else max(site.detector.max_batch, 1)
     tapes = {camera.name: read(camera) for camera in site.cameras}
     looker = wiring.new_looker(site)
-    with replayed(site, tapes, telemetry) as describe:
-        for alert in replay(tapes, detector, stages, looker=looker, describe=describe, batch=batch):
+    with replayed(site, tapes, telemetry) as describe, scribe(ledger, site.ledger, telemetry) as writer:
+        for camera in stages:
+            writer.open(camera)
+
+        def on_finding(finding: Finding) -> None:
+            writer.folded(finding, stages[finding.ref.key.camera].tracked, [])
+
+        found = replay(
+            tapes,
+            detector,
+            stages,
+            looker=looker,
+            describe=None if describe is None else partial(_noted, writer, describe),
+            on_finding=on_finding,
+            batch=batch,
+        )
+        for alert in found:
             alerts.append(alert)
             on_alert(alert)
+            writer.raised(alert)
     return in_order(alerts)
+
+
+def _noted(
+    writer: Scribe, describe: Callable[[DescribeRequest], SceneDescription], request: DescribeRequest
+) -> SceneDescription:
+    """What ``describe`` answers to ``request``, kept."""
+    description = describe(request)
+    writer.described(description, [])
+    return description
 
 
 def over_bus(

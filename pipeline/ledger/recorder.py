@@ -22,6 +22,7 @@ from pipeline.protocols import Count
 __all__ = ["EVENT", "Recorder", "Written", "seal"]
 
 EVENT = "ledger_dropped"
+MAX_PENDING = 1000
 MAX_ROWS = 20_000
 MAX_BYTES = 48 * 2**20
 MAX_SPAN_US = 3600 * 1_000_000
@@ -89,9 +90,11 @@ class Recorder:
         return None if self._journal is None else self._journal.path
 
     def note(self, row: Row) -> None:
-        """Keep ``row`` at the next flush, unless it is in the ledger already."""
+        """Keep ``row`` at the next flush, or when many wait for it, unless it is in the ledger already."""
         if self._written.add(row):
             self._pending.append(row)
+            if len(self._pending) >= MAX_PENDING:
+                self.flush()
 
     def flush(self) -> None:
         """Hand what was noted to the kernel. What the disk refuses is dropped, counted and told of once."""
