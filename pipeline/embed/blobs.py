@@ -175,7 +175,6 @@ class Background:
         before = cv2.morphologyEx(self._slow[wide], cv2.MORPH_GRADIENT, kernel)[outline].mean()
         return bool(before > _TAKEN_RATIO * here)
 
-
     def _is_same_surface(self, luma: Luma, place: tuple[slice, slice]) -> bool:
         """Whether the place looks as before but for more or less light: a lamp, a shadow, a nudge to the camera."""
         rows, columns = place
