@@ -80,7 +80,7 @@ class ServerModel(Part):
 
 
 class BudgetModel(Part):
-    """Hard caps in any minute and any hour; without one there is no cap. The grounded writer costs nothing."""
+    """Hard caps in any minute and any hour, half of each kept for alerts. The grounded writer costs nothing."""
 
     calls_per_minute: Amount | None = 30.0
     """Questions to the model."""
