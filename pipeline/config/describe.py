@@ -68,7 +68,7 @@ class ServerModel(Part):
     key_env: str | None = None
     """The environment variable that holds the key; it is never written into a file."""
     ca_file: str | None = None
-    """Certificates that the server's is checked against; the system's if absent."""
+    """Certificates that the server's is checked against; certifi's authorities if absent."""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     """Most requests under way at once."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
