@@ -3,15 +3,15 @@
 In: texts of any origin and length. Out: float32 unit vectors (N, D). The network is built from the published weights
 (``pipeline/embed/bert.py``), so the light install needs only the ``tokenizers`` and ``safetensors`` wheels (4 MB; an
 own WordPiece would save them and would have to be proven equal for every script there is). Considered and left:
-``openvino-tokenizers`` (40 MB, tied to OpenVINO's exact version), optimum's and transformers' exports (need torch), a
+``openvino-tokenizers`` (tied to OpenVINO's exact version), optimum's and transformers' exports (need torch), a
 committed IR (90 MB).
 
-Texts are encoded one at a time, each at its own length, side by side on the processor's streams: measured, no padding
-beats padded batches here, and a text's vector depends on the text alone, so that a restarted worker whose cache is
-empty decides as one whose cache is full. Against transformers in float32: cos 1.000000 in float32, ≥ 0.99998 in
-bfloat16, which is taken where the processor has it. Measured on a shared machine, processor time of one core for 26
-tokens: 2 to 4 ms in bfloat16, 5 to 8 ms in float32. 8-bit weights were left out: they are not needed for 10 ms.
-Next file: ``pipeline/store/descriptions.py``.
+Texts are encoded one at a time, each at its own length, side by side on the processor's streams: a text's vector then
+depends on the text alone and not on what stands beside it in a padded batch, so that a restarted worker whose cache is
+empty decides as one whose cache is full. Against transformers in float32: cos ≥ 0.99999 in float32, ≥ 0.999 (seen:
+0.99998) in bfloat16, which is taken where the processor has it. Measured on a shared machine, processor time of one
+core for 26 tokens: 2 to 4 ms in bfloat16, 5 to 8 ms in float32. 8-bit weights were left out: they are not needed for 10
+ms. Next file: ``pipeline/store/descriptions.py``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ which camera, in what state) and their *vectors* as 16-bit fixed point. Inside t
 and its vector are written together or not at all, whatever dies; no second file can disagree with the first.
 
 Fixed point: a component of a unit vector lies in -1..1, so 16 bits give steps of 3e-5 (float16 has 3e-5 to 5e-4 above
-0.03) and integers become float32 eight times as fast as float16 does in NumPy. A similarity is off by less than 1e-4.
+0.03) and integers become float32 several times as fast as float16 does in NumPy. A similarity is off by less than 1e-4.
 Measured on a shared machine with 100,000 vectors of 384 numbers: opening the file, reading, widening and comparing all
 of them takes 50 ms of one core, the last hour of them 5 ms; nothing is kept in memory between searches.
 Next file: ``pipeline/store/descriptions.py``.
