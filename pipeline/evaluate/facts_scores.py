@@ -36,6 +36,7 @@ class Measure:
 MEASURES: Mapping[str, Measure] = MappingProxyType(
     {
         "count": Measure("windows whose counts are those of the last half second", 0.95),
+        "count_people": Measure("the same of people alone"),
         "count_now": Measure("windows whose counts are those of this very frame"),
         "direction": Measure("directions said of movers that keep one, at least 10 degrees off a border", 0.95),
         "direction_all": Measure("directions said of movers, also those on the border of two"),
@@ -175,8 +176,9 @@ def _score_scene(facts: SceneFacts, look: Look, past: Past, tally: Tally) -> Non
     surely = [Counter(look.word(o.label) for o in frame.objects if is_counted(o, size_wh)) for frame in frames]
     perhaps = {(one.id, look.word(one.label)) for frame in frames for one in frame.objects if not one.is_carried}
     most = Counter(label for _, label in perhaps)
-    is_right = all(min(c[k] for c in surely) <= said[k] <= most[k] for k in set(said) | set(most))
-    tally.see("count", is_right)
+    right = {k: min(c[k] for c in surely) <= said[k] <= most[k] for k in {*said, *most, "person"}}
+    tally.see("count", all(right.values()))
+    tally.see("count_people", right["person"])
     at_s = look.truth.at_s
     is_called = any(fact.kind == "thing" and fact.value == "left" for fact in facts.facts)
     if any(event.from_s + 1.5 <= at_s <= event.to_s - 0.5 for event in past.left):
