@@ -13,9 +13,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
+
+import numpy as np
 
 from pipeline.bus import codec
 from pipeline.bus.head import instant_us
@@ -28,7 +31,7 @@ from pipeline.ledger.tracks import tracks_to_bytes
 from pipeline.settings import LedgerSettings
 from pipeline.store.history import AlertHistory
 from pipeline.telemetry import Telemetry
-from pipeline.types import Alert, Finding, FrameKey, FrameRef, Track
+from pipeline.types import Alert, Detections, Finding, FrameKey, FrameRef, Track
 
 __all__ = ["Scribe", "alert_history", "alert_row", "description_row", "finding_row", "scribe"]
 
@@ -37,11 +40,29 @@ FINISH_S = 20.0
 
 def finding_row(finding: Finding, tracks: Sequence[Track] | None) -> Row:
     """A finding as the ledger keeps it. Raises MessageError when it could not have stood on the bus."""
-    fields = codec.encode(finding)
+    fields = codec.encode(_slim(finding, tracks or ()))
     labels = "" if finding.detections is None else ",".join(finding.detections.label)
     key, kept = finding.ref.key, None if tracks is None else tracks_to_bytes(tracks)
     head, blob = bytes(fields[b"head"]), bytes(fields[b"blob"])
     return Row("finding", instant_us(finding.ref.captured_at), key.session, key.seq, labels, head, blob, kept)
+
+
+def _slim(finding: Finding, tracks: Sequence[Track]) -> Finding:
+    """``finding`` without the looks and embeddings of boxes that are part of no track: judges never ask for those.
+
+    Most boxes are weak ones that nobody follows; with their looks the ledger would be some five times as large.
+    """
+    seen, looks = finding.detections, finding.looks
+    if seen is None or (looks is None and seen.embedding is None):
+        return finding
+    is_idle = np.ones(len(seen), bool)
+    is_idle[[track.detection for track in tracks if track.detection is not None]] = False
+    if looks is not None:
+        looks = replace(looks, values=np.where(is_idle[:, None], np.float32(np.nan), looks.values))
+    if seen.embedding is not None:
+        embedding = np.where(is_idle[:, None], np.float32(0), seen.embedding)
+        seen = Detections(seen.xyxy, seen.confidence, seen.label, embedding)
+    return replace(finding, detections=seen, looks=looks)
 
 
 def description_row(description: SceneDescription, after: FrameRef) -> Row:

@@ -12,19 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.bus import codec
 from pipeline.bus.memory import MemoryBus
 from pipeline.bus.topics import DETECTIONS
 from pipeline.descriptions import SceneDescription
 from pipeline.ledger.shelf import volumes
 from pipeline.settings import LedgerSettings, SiteSettings
 from pipeline.telemetry import Telemetry
-from pipeline.types import Finding, Looks
-from tests.unit.alert.acting import finding, person
+from pipeline.types import Finding, Looks, Track
+from tests.unit.alert.acting import START_S, finding, person
 from tests.unit.ledger.books import scribe_for, site_from
 from workers import alert as role
 from workers import wiring
 from workers.claims import Claims
-from workers.ledger import Scribe, description_row, finding_row, scribe
+from workers.ledger import Scribe, description_row, scribe
 from workers.refold import Entry, entries
 from workers.runtime import Liveness
 
@@ -151,6 +152,27 @@ def test_the_next_scribe_seals_what_the_last_one_left(site: SiteSettings) -> Non
     assert seqs(kept(site)) == list(range(90))
 
 
+def test_boxes_that_nobody_follows_are_kept_without_their_looks(site: SiteSettings) -> None:
+    seen = finding(1, [person(1, 100), person(2, 300)])
+    assert seen.detections is not None
+    none = np.zeros((0, 4), np.float32)
+    looks = Looks(("sharpness",), np.array([[1.0], [2.0]], np.float32), (), np.zeros(0, np.float32), none, none)
+    one = Finding(seen.ref, seen.note, seen.detections, "d", looks)
+    writer = scribe_for(site.ledger_dir)
+    writer.open("gate")
+    writer.folded(one, (Track(1, "person", 0.9, (0, 0, 1, 1), START_S, START_S, detection=1),), [])
+    writer.close("gate")
+    (entry,) = kept(site)
+    assert isinstance(entry.message, Finding)
+    assert entry.message.detections is not None
+    assert entry.message.looks is not None
+    assert entry.message.detections.embedding is not None
+    assert entry.message.detections.xyxy.tolist() == seen.detections.xyxy.tolist()
+    assert np.isnan(entry.message.looks.of(0, "sharpness"))
+    assert entry.message.looks.of(1, "sharpness") == 2
+    assert entry.message.detections.embedding.tolist() == [[0], [2]]
+
+
 def test_looks_embeddings_and_words_read_back_the_same(site: SiteSettings) -> None:
     looks = Looks(
         ("flow_px_per_s", "sharpness"),
@@ -163,14 +185,16 @@ def test_looks_embeddings_and_words_read_back_the_same(site: SiteSettings) -> No
     seen = finding(1, [person(1, 100)])
     one = Finding(seen.ref, seen.note, seen.detections, "d", looks)
     words = SceneDescription(seen.ref, "A title", "A person stands.", "vlm:x", embedding=np.ones(4, np.float32) / 2)
+    track = Track(1, "person", 0.9, (0, 0, 1, 1), START_S, START_S, detection=0)
     writer = scribe_for(site.ledger_dir)
     writer.open("gate")
-    writer.folded(one, (), [])
+    writer.folded(one, (track,), [])
     writer.described(words, [])
     writer.described(words, [])
     writer.close("gate")
     first, second = kept(site)
     assert isinstance(first.message, Finding)
     assert isinstance(second.message, SceneDescription)
-    assert finding_row(first.message, ()) == finding_row(one, ())
+    assert codec.encode(first.message) == codec.encode(one)
+    assert first.tracks == (track,)
     assert description_row(second.message, one.ref) == description_row(words, one.ref)
