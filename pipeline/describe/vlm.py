@@ -3,7 +3,7 @@
 In: prompts with pictures; out: replies, greedy (the same prompt gives the same reply), held to the prompt's JSON schema
 (``pipeline/describe/constrained.py``), bounded in tokens and in time. Nothing of a checkpoint is executed, nothing is
 loaded that ``pipeline/describe/checkpoint.py`` has not seen, and what it lacks is never filled with random numbers.
-``docs/models.md`` lists models, their memory and licences, and which of them were run.
+``pipeline/describe/MODELS.md`` lists models, their memory and licences, and which of them were run.
 """
 
 from __future__ import annotations

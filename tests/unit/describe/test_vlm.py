@@ -1,6 +1,6 @@
 """The true loading and generation code, on small real checkpoints with random weights (see ``checkpoints.py``).
 
-These say nothing about what a trained model writes: none was run here (``docs/models.md``).
+These say nothing about what a trained model writes: none was run here (``pipeline/describe/MODELS.md``).
 """
 
 from __future__ import annotations
