@@ -15,7 +15,7 @@ from pipeline.ledger.feedback import FeedbackStore, Mark
 from pipeline.settings import SiteSettings
 from pipeline.telemetry import Telemetry
 
-__all__ = ["Dismissals", "open_feedback", "silences_of"]
+__all__ = ["Dismissals", "dismissed_spans", "open_feedback", "silences_of"]
 
 
 def open_feedback(site: SiteSettings) -> FeedbackStore:
@@ -33,6 +33,15 @@ def silences_of(marks: Sequence[Mark]) -> tuple[Silence, ...]:
     )
 
 
+def dismissed_spans(marks: Sequence[Mark]) -> tuple[tuple[float, float], ...]:
+    """Begin and end (UTC seconds) of the alerts that were called false or expected: nothing was wrong then."""
+    return tuple(
+        (mark.alert.opened_at.timestamp(), (mark.alert.closed_at or mark.alert.updated_at).timestamp())
+        for mark in marks
+        if mark.verdict != "useful"
+    )
+
+
 class Dismissals:
     """The applied dismissals of a site as the alert role sees them: a file that cannot be read silences nothing."""
 
@@ -45,6 +54,14 @@ class Dismissals:
         """What is silenced at ``camera`` now."""
         try:
             return silences_of(self._store.marks(camera))
+        except (StorageError, MessageError, ValueError) as error:
+            self._telemetry.log.error("feedback_unreadable", camera=camera, error=str(error))
+            return ()
+
+    def spans_of(self, camera: str) -> tuple[tuple[float, float], ...]:
+        """When alerts of ``camera`` were dismissed, for the judge that may learn from those moments now."""
+        try:
+            return dismissed_spans(self._store.marks(camera))
         except (StorageError, MessageError, ValueError) as error:
             self._telemetry.log.error("feedback_unreadable", camera=camera, error=str(error))
             return ()

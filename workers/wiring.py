@@ -138,21 +138,26 @@ def new_stage(
     count: Count = ignore,
     shelf: Shelf | None = None,
     silences: Sequence[Silence] = (),
+    dismissed: Sequence[tuple[float, float]] = (),
     has_words: bool = True,
     is_learning: bool = True,
 ) -> AlertStage:
     """The alert stage of one camera: its tracker (or the one that is given), its narrator, its rules, its health.
 
     With an ``encoder``, words carry vectors, and rules that no fact tells of compare them. Where what is normal is
-    learned, it is kept on ``shelf``; without one it begins anew with every stage, as a replay has to. A back-test
-    leaves out what cannot make a difference: without ``has_words`` nobody narrates, without ``is_learning`` nothing
-    unusual is looked for.
+    learned, it is kept on ``shelf``; without one it begins anew with every stage, as a replay has to. ``dismissed``:
+    when (UTC seconds) alerts were that a person dismissed; what they held may be learned. A back-test leaves out what
+    cannot make a difference: without ``has_words`` nobody narrates, without ``is_learning`` nothing unusual is looked
+    for.
     """
     from pipeline.alert.silence import SilencedJudge
     from pipeline.alert.stage import AlertStage, standard_judges
 
     settings = site.camera(camera).alert
-    judges = (*standard_judges(settings, encoder), *(_learning_judges(site, camera, shelf) if is_learning else ()))
+    judges = (
+        *standard_judges(settings, encoder),
+        *(_learning_judges(site, camera, shelf, dismissed) if is_learning else ()),
+    )
     models = {"detector": detector_name(site.detector), "tracker": "bytetrack"}
     if encoder is not None:
         models["text_encoder"] = encoder.name
@@ -167,7 +172,9 @@ def new_stage(
     )
 
 
-def _learning_judges(site: SiteSettings, camera: str, shelf: Shelf | None) -> tuple[Judge, ...]:
+def _learning_judges(
+    site: SiteSettings, camera: str, shelf: Shelf | None, dismissed: Sequence[tuple[float, float]]
+) -> tuple[Judge, ...]:
     """The judge of unusual behaviour, unless the camera has none."""
     from pipeline.unusual.judge import UnusualJudge
 
@@ -175,8 +182,9 @@ def _learning_judges(site: SiteSettings, camera: str, shelf: Shelf | None) -> tu
     if settings is None:
         return ()
     if shelf is None:
-        return (UnusualJudge(settings),)
-    return (UnusualJudge(settings, normality=shelf.newest(), keep=shelf.keep, recall=shelf.recall),)
+        return (UnusualJudge(settings, dismissed=dismissed),)
+    found = shelf.newest()
+    return (UnusualJudge(settings, normality=found, keep=shelf.keep, recall=shelf.recall, dismissed=dismissed),)
 
 
 def new_tracker() -> Tracker:
@@ -291,8 +299,15 @@ def alert(site: SiteSettings, job: Job, telemetry: Telemetry, liveness: Liveness
 
         def stage_of(camera: str) -> AlertStage:
             shelf = Shelf(site.normality_dir, camera, telemetry)
-            silences = dismissals.of(camera)
-            return new_stage(site, camera, encoder=encoder, count=telemetry.count, shelf=shelf, silences=silences)
+            return new_stage(
+                site,
+                camera,
+                encoder=encoder,
+                count=telemetry.count,
+                shelf=shelf,
+                silences=dismissals.of(camera),
+                dismissed=dismissals.spans_of(camera),
+            )
 
         claims = _claims(bus, site, job)
         work(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from pipeline.alert.geometry import iou
 from pipeline.alert.health import KIND as HEALTH_KIND
+from pipeline.alert.learner import Learner
 from pipeline.boxes import Box, normalise
 from pipeline.labels import group_of
 from pipeline.protocols import Json, Judge, Moment, Suspicion
-from pipeline.types import Alert
+from pipeline.types import Alert, Track
 
 __all__ = ["Silence", "SilencedJudge", "silence_of"]
 
@@ -84,6 +85,11 @@ class SilencedJudge:
             for suspicion in self._judge.judge(moment)
             if not any(silence.holds(suspicion, ref.at_s, ref.source_wh) for silence in self._silences)
         ]
+
+    def beware(self, tracks: Sequence[Track], at_s: float) -> None:
+        """See :class:`~pipeline.alert.learner.Learner`."""
+        if isinstance(self._judge, Learner):
+            self._judge.beware(tracks, at_s)
 
     def state(self) -> Json:
         """The other judge's."""

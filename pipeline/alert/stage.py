@@ -15,13 +15,14 @@ from dataclasses import replace
 from pipeline.alert.asking import Asking, AskSettings
 from pipeline.alert.continuity import Continuity
 from pipeline.alert.health import HealthJudge
+from pipeline.alert.learner import Learner
 from pipeline.alert.policy import Policy, Stamp, Timing
 from pipeline.alert.rules.judge import RulesJudge
 from pipeline.alert.settings import AlertSettings
 from pipeline.alert.view import is_blind
 from pipeline.alert.watch.judge import WatchJudge
 from pipeline.descriptions import DescribeRequest, SceneDescription
-from pipeline.protocols import Json, Judge, Moment, Narrator, TextEncoder, Tracker
+from pipeline.protocols import Json, Judge, Moment, Narrator, Suspicion, TextEncoder, Tracker
 from pipeline.types import Alert, Finding, FrameKey, Track
 
 __all__ = ["AlertStage", "standard_judges"]
@@ -61,6 +62,7 @@ class AlertStage:
         self._camera = settings.camera
         self._tracker = tracker
         self._judges = tuple(judges)
+        self._learners = tuple(judge for judge in self._judges if isinstance(judge, Learner))
         self._continuity = Continuity()
         self._policy = Policy(settings, Stamp(settings.camera, config_hash, dict(models or {})), timings)
         self._blank = [judge.state() for judge in self._judges]
@@ -111,6 +113,7 @@ class AlertStage:
         moment = self._moment(finding)
         self._track_count = len(moment.tracks)
         suspicions = [suspicion for judge in self._judges for suspicion in judge.judge(moment)]
+        self._warn(suspicions, finding.ref.at_s)
         alerts = self._policy.step(moment, suspicions, lambda: self._said(moment))
         if self._narrator is not None:
             self._requests = self._asking.ask(moment, alerts, self._narrator.write)
@@ -131,6 +134,13 @@ class AlertStage:
         if description.alert_id is None:
             return []
         return self._policy.describe(description.alert_id, description.text, description.source, description.ref.at_s)
+
+    def _warn(self, suspicions: Sequence[Suspicion], at_s: float) -> None:
+        """Tell those who learn whom rules suspect."""
+        tracks = [track for suspicion in suspicions if suspicion.rule is not None for track in suspicion.tracks]
+        if tracks:
+            for learner in self._learners:
+                learner.beware(tracks, at_s)
 
     def _said(self, moment: Moment) -> str:
         """The grounded words about ``moment``."""

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_SCENE_SAMPLES", "MAX_TEXT_SAMPLES", "MAX_TRACK_SAMPLES", "keep"]
+__all__ = ["MAX_SCENE_SAMPLES", "MAX_TEXT_SAMPLES", "MAX_TRACK_SAMPLES", "MAX_WITHHELD_SAMPLES", "keep"]
 
 MAX_TRACK_SAMPLES = 2400
 """Of one class group."""
 MAX_SCENE_SAMPLES = 7200
 MAX_TEXT_SAMPLES = 600
+MAX_WITHHELD_SAMPLES = 600
 
 _HOUR_S = 3600.0
 

@@ -34,6 +34,7 @@ def to_bytes(normality: Normality) -> bytes:
         "version": np.array(FORMAT_VERSION),
         "number": np.array(normality.number),
         **{f"tracks.{name}": array for name, array in normality.tracks.arrays().items()},
+        **{f"withheld.{name}": array for name, array in normality.withheld.arrays().items()},
         "scene.rows": normality.scene.rows,
         "scene.at_s": normality.scene.at_s,
         "texts.embedding": normality.texts.embedding,
@@ -66,18 +67,21 @@ def from_bytes(content: bytes) -> Normality:
 
 
 def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Normality:
-    tracks = TrackSamples(
-        arrays["tracks.rows"].astype(np.float32),
-        arrays["tracks.appearance"].astype(np.float16),
-        arrays["tracks.label"].astype(np.str_),
-        arrays["tracks.track"].astype(np.int64),
-        arrays["tracks.at_s"].astype(np.float64),
-        arrays["tracks.run"].astype(np.int64),
-    )
     scene = SceneSamples(arrays["scene.rows"].astype(np.float32), arrays["scene.at_s"].astype(np.float64))
     texts = TextSamples(
         arrays["texts.embedding"].astype(np.float16),
         tuple(str(text) for text in arrays["texts.text"].tolist()),
         arrays["texts.at_s"].astype(np.float64),
     )
-    return learn(int(arrays["number"]), tracks, scene, texts)
+    return learn(int(arrays["number"]), _tracks(arrays, "tracks"), scene, texts, _tracks(arrays, "withheld"))
+
+
+def _tracks(arrays: dict[str, NDArray[Any]], which: str) -> TrackSamples:
+    return TrackSamples(
+        arrays[f"{which}.rows"].astype(np.float32),
+        arrays[f"{which}.appearance"].astype(np.float16),
+        arrays[f"{which}.label"].astype(np.str_),
+        arrays[f"{which}.track"].astype(np.int64),
+        arrays[f"{which}.at_s"].astype(np.float64),
+        arrays[f"{which}.run"].astype(np.int64),
+    )

@@ -27,7 +27,7 @@ from pipeline.unusual.explain import Seen, described, evidence_of, title_of
 from pipeline.unusual.features import FeatureFold, Glimpse
 from pipeline.unusual.fusion import Fusion, SumOfSurprise
 from pipeline.unusual.learning import learn
-from pipeline.unusual.memory import Memory, Quota
+from pipeline.unusual.memory import REACH_S, Memory, Quota
 from pipeline.unusual.normality import Normality
 from pipeline.unusual.samples import SceneSamples, TextSamples, TrackSamples
 from pipeline.unusual.settings import UnusualSettings
@@ -87,6 +87,7 @@ class UnusualJudge:
 
     ``normality``: what was learned before, here or on another machine. ``keep`` stores a generation, given with the
     share of the warm-up that is done; ``recall`` brings back the one of that number, None when it cannot.
+    ``dismissed``: begin and end (UTC seconds) of alerts that a person dismissed; what they held may be learned.
     """
 
     def __init__(
@@ -97,8 +98,10 @@ class UnusualJudge:
         fusion: Fusion | None = None,
         keep: Callable[[Normality, float], None] | None = None,
         recall: Callable[[int], Normality | None] | None = None,
+        dismissed: Sequence[tuple[float, float]] = (),
     ) -> None:
         self._settings = settings
+        self._dismissed = tuple(dismissed)
         self._fusion = fusion or SumOfSurprise()
         self._keep, self._recall = keep, recall
         self._begin(normality or _blank(0))
@@ -205,18 +208,31 @@ class UnusualJudge:
             self._advance()
 
     def _advance(self) -> None:
-        tracks, scene, texts = self._memory.drain()
-        if not (len(tracks) or len(scene) or len(texts)):
+        waiting, old = self._memory.drain(), self.normality
+        withheld = TrackSamples.joined([old.withheld, waiting.withheld])
+        is_harmless = self._is_dismissed(withheld.at_s)
+        if not len(waiting) and not is_harmless.any():
             return
-        old = self.normality
         self._adopt(
             learn(
                 old.number + 1,
-                TrackSamples.joined([old.tracks, tracks]),
-                SceneSamples.joined([old.scene, scene]),
-                TextSamples.joined([old.texts, texts]),
+                TrackSamples.joined([old.tracks, waiting.tracks, withheld.take(is_harmless)]),
+                SceneSamples.joined([old.scene, waiting.scene]),
+                TextSamples.joined([old.texts, waiting.texts]),
+                withheld.take(~is_harmless),
             )
         )
+
+    def _is_dismissed(self, at_s: Floats) -> NDArray[np.bool_]:
+        """Which of the moments ``at_s`` (n,) belong to an alert that a person dismissed."""
+        found = np.zeros(len(at_s), np.bool_)
+        for begin_s, end_s in self._dismissed:
+            found |= (at_s >= begin_s - REACH_S) & (at_s <= end_s + REACH_S)
+        return found
+
+    def beware(self, tracks: Sequence[Track], at_s: float) -> None:
+        """A rule holds something against ``tracks`` at ``at_s``: nothing is learned of them for some seconds."""
+        self._memory.avoid([track.id for track in tracks], at_s)
 
     def _score(self, glimpse: Glimpse, moment: Moment) -> tuple[Judged, Seen]:
         label = np.array([track.label for track in glimpse.tracks], dtype="<U24")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.unusual.bounds import MAX_SCENE_SAMPLES, MAX_TEXT_SAMPLES, MAX_TRACK_SAMPLES, keep
+from pipeline.unusual.bounds import MAX_SCENE_SAMPLES, MAX_TEXT_SAMPLES, MAX_TRACK_SAMPLES, MAX_WITHHELD_SAMPLES, keep
 from pipeline.unusual.calibration import Tail, tail_of
 from pipeline.unusual.channels import (
     APPEARANCE_CUE,
@@ -49,7 +49,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 
-def learn(number: int, tracks: TrackSamples, scene: SceneSamples, texts: TextSamples) -> Normality:
+def learn(
+    number: int, tracks: TrackSamples, scene: SceneSamples, texts: TextSamples, withheld: TrackSamples | None = None
+) -> Normality:
     """The generation that follows from these samples, thinned to their bounds. Same samples, same generation."""
     tracks, scene, texts = _bounded(tracks, scene, texts)
     names = np.array([pool_name(str(word)) for word in tracks.label], dtype="<U16")
@@ -71,11 +73,13 @@ def learn(number: int, tracks: TrackSamples, scene: SceneSamples, texts: TextSam
     counts: dict[str, int] = {}
     for word, _, _ in set(zip(tracks.label.tolist(), tracks.run.tolist(), tracks.track.tolist(), strict=True)):
         counts[word] = counts.get(word, 0) + 1
+    aside = TrackSamples.empty() if withheld is None else withheld
     return Normality(
         number,
         tracks,
         scene,
         texts,
+        aside.take(np.arange(max(0, len(aside) - MAX_WITHHELD_SAMPLES), len(aside))),
         ground,
         pools,
         _learn_scene(scene),

@@ -85,12 +85,16 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Normality:
-    """One generation. ``number`` counts them, 0 is before anything was learned."""
+    """One generation. ``number`` counts them, 0 is before anything was learned.
+
+    ``withheld`` is of moments that were suspected; it takes part in nothing until a person dismisses the alert.
+    """
 
     number: int
     tracks: TrackSamples
     scene: SceneSamples
     texts: TextSamples
+    withheld: TrackSamples
     ground: Ground
     pools: Mapping[str, Pool]
     scene_tails: Mapping[str, Tail]
