@@ -22,6 +22,7 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:
     from pipeline.evaluate.arms import Arm
     from pipeline.protocols import TextEncoder
+    from pipeline.unusual.learned import LearnedFusion
 
 __all__ = ["app"]
 
@@ -34,12 +35,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DEFAULT_ARMS = ("visual", "text", "f0")
+DEFAULT_ARMS = ("visual", "text", "f0", "learned")
 
 Path_ = Annotated[Path, typer.Argument(help="The folder the set was unpacked into.", show_default=False)]
 Arms = Annotated[
     str | None,
-    typer.Option(help="Comma-separated: visual, text, f0, and the controls shuffled, stale, class, noise."),
+    typer.Option(
+        help="Comma-separated: visual, text, f0, learned, learned-visual; the controls shuffled, stale, class, noise."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Write report.html and report.json into this folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
@@ -50,6 +53,7 @@ Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="A site; its detector and its first camera's rules.")
 ]
 Fps = Annotated[float, typer.Option(min=0.2, max=60, help="Frames analysed per second, as detect_fps of a camera.")]
+Fusion = Annotated[Path | None, typer.Option(help="Weights of `vedette train fusion`, instead of the bundled ones.")]
 Leaks = Annotated[bool, typer.Option(help="Refuse a set whose test part holds frames of its training part.")]
 
 
@@ -63,10 +67,11 @@ def _command(name: str, layout: str) -> None:
         cache: Cache = None,
         config: Config = None,
         fps: Fps = 5.0,
+        fusion: Fusion = None,
         check_leaks: Leaks = True,
         as_json: AsJson = False,
     ) -> None:
-        _measure(name, path, arms, out, cache, config, fps, check_leaks=check_leaks, as_json=as_json)
+        _measure(name, path, arms, out, cache, config, fps, fusion, check_leaks=check_leaks, as_json=as_json)
 
     app.command(name, help=layout)(measure)
 
@@ -78,6 +83,7 @@ for _name, _layout in (
     ("shanghaitech", "ShanghaiTech: training/videos, testing/frames, testing/test_frame_mask."),
     ("ubnormal", "UBnormal: SceneN/*.mp4, *_annotations, and the lists of its split."),
     ("ucf-crime", "UCF-Crime: the videos and Temporal_Anomaly_Annotation_for_Testing_Videos.txt."),
+    ("rendered", "Videos of `vedette scenes render` with the truth (NAME.json) of each beside it."),
     ("own", "Your own clips: train/ and test/, videos/, or folders of clips, with gt_frame/*.txt or intervals.json."),
 ):
     _command(_name, _layout)
@@ -91,6 +97,7 @@ def _measure(
     cache: Path | None,
     config: Path | None,
     fps: float,
+    fusion: Path | None,
     *,
     check_leaks: bool,
     as_json: bool,
@@ -108,6 +115,7 @@ def _measure(
     site = site_of_urls(["clips.mp4"]) if config is None else load_site(config)
     encoder = text_encoder(site)
     chosen = _arms(arms, encoder)
+    weights = _weights(chosen, fusion)
     data_set = load(name, path)
     steps = len(data_set.clips) * (len(chosen) + check_leaks)
     with _progress(steps) as advance:
@@ -120,7 +128,7 @@ def _measure(
             site,
             chosen,
             encoder=encoder,
-            learned=None,
+            learned=weights,
             on_clip=lambda arm, clip: advance(f"{arm} {clip.name}"),
         )
     made = {"detector": wiring.detector_name(site.detector), "detect_fps": f"{fps:g}", "config": site.config_hash}
@@ -148,6 +156,15 @@ def _arms(asked: str | None, encoder: TextEncoder | None) -> tuple[Arm, ...]:
     if not chosen:
         raise UsageError("--arms names no arm.")
     return chosen
+
+
+def _weights(arms: tuple[Arm, ...], path: Path | None) -> LearnedFusion | None:
+    """The weights for learned arms: those of ``path``, else the bundled ones. Raises ModelError for bad ones."""
+    from pipeline.unusual.learned import BUNDLED_FUSION, load_fusion
+
+    if not any(arm.fusion == "learned" for arm in arms):
+        return None
+    return load_fusion(BUNDLED_FUSION if path is None else path)
 
 
 @contextmanager

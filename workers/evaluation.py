@@ -13,18 +13,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import UsageError
 from pipeline.evaluate.anomaly import ArmRun, Watch, judge_set
-from pipeline.evaluate.arms import Arm, ControlNarrator, JudgeOfMoments, TextOnly
+from pipeline.evaluate.arms import Arm, ControlNarrator, JudgeOfMoments, TextOnly, arms_of
 from pipeline.evaluate.clips import Clip, DataSet
 from pipeline.evaluate.findings import Finder, FinderSettings
 from pipeline.settings import BUNDLED_WEIGHTS, SiteSettings
 from workers import wiring
 
 if TYPE_CHECKING:
-    from pipeline.protocols import Narrator, TextEncoder
-    from pipeline.unusual.fusion import Fusion
+    from pipeline.alert.stage import AlertStage
+    from pipeline.protocols import Judge, Narrator, TextEncoder
+    from pipeline.train.lessons import Log
+    from pipeline.unusual.learned import LearnedFusion
+    from pipeline.unusual.settings import UnusualSettings
 
-__all__ = ["new_finder", "new_watch", "run_arms", "text_encoder"]
+__all__ = ["new_finder", "new_recorder", "new_watch", "run_arms", "text_encoder"]
 
 
 def new_finder(site: SiteSettings, *, detect_fps: float, cache: Path | None) -> Finder:
@@ -61,25 +65,56 @@ def text_encoder(site: SiteSettings) -> TextEncoder | None:
 
 
 def new_watch(
-    site: SiteSettings, camera: str, arm: Arm, encoder: TextEncoder | None, learned: Fusion | None = None
+    site: SiteSettings, camera: str, arm: Arm, encoder: TextEncoder | None, learned: LearnedFusion | None = None
 ) -> Watch:
-    """Everything that watches ``camera`` in ``arm``: tracker, narrator, rules, health, the judge of the unusual."""
-    from pipeline.alert.stage import AlertStage, standard_judges
-    from pipeline.unusual.judge import UnusualJudge, UnusualSettings
+    """Everything that watches ``camera`` in ``arm``: tracker, narrator, rules, health, the judge of the unusual.
 
-    fusion = {"f0": None, "text": TextOnly(), "learned": learned}[arm.fusion]
-    first = site.cameras[0]
-    wanted = UnusualSettings(camera) if first.unusual is None else replace(first.unusual, camera=camera)
-    judge = JudgeOfMoments(UnusualJudge(wanted, fusion=fusion))
-    settings = replace(first.alert, camera=camera)
-    stage = AlertStage(
-        settings,
-        wiring.new_tracker(),
-        (*standard_judges(settings, encoder), judge),
-        site.config_hash,
-        narrator=_narrator(camera, arm, encoder),
-    )
-    return Watch(stage, judge, () if encoder is None else (encoder,))
+    Raises UsageError for a learned arm without weights, or whose words come from another text encoder than theirs.
+    """
+    from pipeline.unusual.judge import UnusualJudge
+    from pipeline.unusual.learned_judge import LearnedJudge
+
+    wanted = _unusual(site, camera)
+    shared: tuple[object, ...] = () if encoder is None else (encoder,)
+    narrator = _narrator(camera, arm, encoder)
+    if arm.fusion != "learned":
+        judge = JudgeOfMoments(UnusualJudge(wanted, fusion=TextOnly() if arm.fusion == "text" else None))
+        return Watch(_stage(site, camera, judge, narrator, encoder), judge, shared)
+    if learned is None:
+        raise UsageError(f"The arm {arm.name} needs the weights of a learned fusion.")
+    if encoder is not None and arm.words != "none" and encoder.name != learned.text_encoder:
+        raise UsageError(f"The learned fusion knows words of {learned.text_encoder}, and {encoder.name} is installed.")
+    weighing = LearnedJudge(wanted, UnusualJudge(wanted), learned)
+    return Watch(_stage(site, camera, weighing, narrator, encoder), weighing, (*shared, learned))
+
+
+def _unusual(site: SiteSettings, camera: str) -> UnusualSettings:
+    from pipeline.unusual.settings import UnusualSettings
+
+    first = site.cameras[0].unusual
+    return UnusualSettings(camera) if first is None else replace(first, camera=camera)
+
+
+def _stage(
+    site: SiteSettings, camera: str, judge: Judge, narrator: Narrator, encoder: TextEncoder | None
+) -> AlertStage:
+    from pipeline.alert.stage import AlertStage, standard_judges
+
+    settings = replace(site.cameras[0].alert, camera=camera)
+    judges = (*standard_judges(settings, encoder), judge)
+    return AlertStage(settings, wiring.new_tracker(), judges, site.config_hash, narrator=narrator)
+
+
+def new_recorder(site: SiteSettings, encoder: TextEncoder | None, camera: str, log: Log) -> Watch:
+    """What watches ``camera`` while lessons for the fusion are gathered into ``log``."""
+    from pipeline.train.lessons import MomentRecorder
+    from pipeline.unusual.judge import UnusualJudge
+
+    (arm,) = arms_of(["f0" if encoder is not None else "visual"])
+    dimensions = 1 if encoder is None else encoder.dimensions
+    recorder = MomentRecorder(UnusualJudge(_unusual(site, camera)), dimensions, log)
+    stage = _stage(site, camera, recorder, _narrator(camera, arm, encoder), encoder)
+    return Watch(stage, recorder, (log,) if encoder is None else (encoder, log))
 
 
 def _narrator(camera: str, arm: Arm, encoder: TextEncoder | None) -> Narrator:
@@ -100,7 +135,7 @@ def run_arms(
     arms: Sequence[Arm],
     *,
     encoder: TextEncoder | None,
-    learned: Fusion | None,
+    learned: LearnedFusion | None,
     on_clip: Callable[[str, Clip], None] = lambda _arm, _clip: None,
 ) -> list[ArmRun]:
     """Every arm over the whole set. ``on_clip`` is told of each clip done. Raises what ``judge_set`` raises."""
@@ -111,5 +146,7 @@ def run_arms(
     return runs
 
 
-def _watch_of(site: SiteSettings, arm: Arm, encoder: TextEncoder | None, learned: Fusion | None, camera: str) -> Watch:
+def _watch_of(
+    site: SiteSettings, arm: Arm, encoder: TextEncoder | None, learned: LearnedFusion | None, camera: str
+) -> Watch:
     return new_watch(site, camera, arm, encoder, learned)

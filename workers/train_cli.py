@@ -239,3 +239,50 @@ def export(recipe: RecipeFile, data: Data, out: Out) -> None:
     """Write ONNX, OpenVINO FP16 and INT8, each checked against torch."""
     for done in _course(recipe, data, out).export():
         sys.stdout.write(f"{done}\n")
+
+
+@app.command()
+def fusion(
+    sets: Annotated[
+        list[str], typer.Argument(help="NAME=FOLDER: a set as `vedette eval` reads it, its training part.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for fusion.npz and MODEL_CARD.md.")],
+    cache: Annotated[Path | None, typer.Option(help="Keep what was found in the clips here.")] = None,
+    all_parts: Annotated[list[str] | None, typer.Option(help="FOLDER of a set whose test part is taken too.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 600,
+    seed: Annotated[int, typer.Option(min=0, help="Draws weights, batches and folds.")] = 0,
+    false_per_hour: Annotated[float, typer.Option(min=0.0, help="False alerts on cameras that were held out.")] = 4.0,
+) -> None:
+    """Train the learned fusion of sight, words and surprise from footage and labels; judge it by held-out cameras."""
+    try:
+        from pipeline.train.fusion import FusionRecipe
+        from pipeline.train.fusion_course import EDITED_CAPTIONS, train_fusion
+    except ImportError as error:
+        raise ModelError(f"training needs the extra 'train' (pip install 'vedette[train]'): {error}") from error
+    from workers.fusion import edited_vectors, gather_lessons
+
+    with _watching() as watch:
+        lessons, encoder = gather_lessons(sets, all_parts or [], cache, watch.count)
+    report = train_fusion(
+        lessons,
+        FusionRecipe(steps=steps, seed=seed),
+        edited_vectors(encoder, EDITED_CAPTIONS),
+        out,
+        text_encoder="" if encoder is None else encoder.name,
+        false_alerts_per_hour=false_per_hour,
+        command="vedette train fusion " + " ".join(word.partition("=")[0] for word in sets),
+    )
+    result = {
+        "path": str(report.path),
+        "parameters": report.parameters,
+        "level": round(report.level, 4),
+        "moments": report.moments,
+        "cameras": report.cameras,
+        "held_out_auc": {name: _rounded(value) for name, value in report.held_out_auc.items()},
+        "f0_auc": {name: _rounded(value) for name, value in report.sum_auc.items()},
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _rounded(value: float) -> float | None:
+    return None if value != value else round(value, 4)  # noqa: PLR0124  # NaN differs from itself

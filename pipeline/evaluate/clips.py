@@ -28,7 +28,8 @@ class Clip:
 
     ``path`` is a video, or a folder of numbered stills shown at ``stills_fps``. ``labels`` (N,) int8, one per frame of
     the footage; None: every frame is normal. ``events``: half-open frame ranges where the set lists its events itself
-    (they may overlap); None: the runs of 1. Clips of one ``camera`` share what is learned from its training clips.
+    (they may overlap); None: the runs of 1. Clips of one ``camera`` share what is learned from its training clips;
+    ``source`` is the recording it was cut from, where that says more than the camera.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Clip:
     labels: NDArray[np.int8] | None = None
     stills_fps: float = 0.0
     events: tuple[tuple[int, int], ...] | None = None
+    source: str = ""
 
     def __post_init__(self) -> None:
         if self.labels is None:

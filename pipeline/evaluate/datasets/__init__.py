@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from pipeline.errors import UsageError
 from pipeline.evaluate.clips import DataSet
-from pipeline.evaluate.datasets import avenue, own, shanghaitech, ubnormal, ucf_crime, ucsd
+from pipeline.evaluate.datasets import avenue, own, rendered, shanghaitech, ubnormal, ucf_crime, ucsd
 
 __all__ = ["LOADERS", "load"]
 
@@ -24,6 +24,7 @@ LOADERS: Mapping[str, Callable[[Path], DataSet]] = MappingProxyType(
         "shanghaitech": shanghaitech.load,
         "ubnormal": ubnormal.load,
         "ucf-crime": ucf_crime.load,
+        "rendered": rendered.load,
         "own": own.load,
     }
 )

@@ -169,7 +169,7 @@ def _by_folder(root: Path, name: str, folders: list[Path]) -> DataSet:
     for is_normal, clip in clips:
         labels = np.zeros(frame_count(clip), np.int8) if is_normal else np.ones(frame_count(clip), np.int8)
         part: Part = "train" if sources[clip.stem] in train else "test"
-        found.append(Clip(clip.stem, clip.stem, part, clip, labels))
+        found.append(Clip(clip.stem, clip.stem, part, clip, labels, source=sources[clip.stem]))
     note = f"Split by source: {len(train)} of {len(set(sources.values()))} sources are the training part."
     return DataSet(name, tuple(found), (note,))
 
