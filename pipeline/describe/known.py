@@ -28,6 +28,7 @@ _ANGLE_S = 1.0  # a silhouette's angle is believed for so long
 _HIDDEN_RATIO = 0.8  # of the height a person has: below it the feet are probably hidden
 _COLOUR_EVERY_S = 0.35
 _TEACH_EVERY_S = 0.45
+_MOVED_HEIGHTS = 0.3
 _COLOURED = frozenset({"person", "vehicle", "bag"})
 
 
@@ -50,6 +51,8 @@ class Known:
     lower: ColourVotes = field(default_factory=ColourVotes)
     coloured_at_s: float = -math.inf
     measured_at_s: float = -math.inf
+    began_xy: Point | None = None
+    has_moved: bool = False
     angle_deg: float = math.nan
     angle_at_s: float = -math.inf
 
@@ -66,8 +69,16 @@ class Known:
             self.angle_deg, self.angle_at_s = float(values[columns.angle]), at_s
 
     def teach(self, ground: Ground, at_s: float, source_wh: tuple[int, int]) -> None:
-        """Let the ground learn from this object, twice per second: who stands still teaches nothing new."""
-        if at_s - self.measured_at_s >= _TEACH_EVERY_S:
+        """Let the ground learn from this object, twice per second.
+
+        Only from what has moved since it was first seen: a red chair that a detector takes for a person stays there
+        for ever and would teach a false ground.
+        """
+        foot, (_, y1, _, y2) = self.trail.foot_xy, self.trail.xyxy
+        if self.began_xy is None:
+            self.began_xy = foot
+        self.has_moved = self.has_moved or math.dist(foot, self.began_xy) > _MOVED_HEIGHTS * (y2 - y1)
+        if self.has_moved and at_s - self.measured_at_s >= _TEACH_EVERY_S:
             self.measured_at_s = at_s
             ground.learn(self.trail.label, self.trail.xyxy, source_wh)
 
@@ -152,6 +163,8 @@ class Known:
             "lower": self.lower.state(),
             "coloured_at_s": None if math.isinf(self.coloured_at_s) else self.coloured_at_s,
             "measured_at_s": None if math.isinf(self.measured_at_s) else self.measured_at_s,
+            "began_xy": self.began_xy,
+            "has_moved": self.has_moved,
             "angle": None if math.isnan(self.angle_deg) else [self.angle_deg, self.angle_at_s],
         }
 
@@ -166,6 +179,8 @@ class Known:
             ColourVotes.from_state(state["lower"]),
             -math.inf if state["coloured_at_s"] is None else float(state["coloured_at_s"]),
             -math.inf if state["measured_at_s"] is None else float(state["measured_at_s"]),
+            None if state["began_xy"] is None else (float(state["began_xy"][0]), float(state["began_xy"][1])),
+            bool(state["has_moved"]),
             float(angle_deg),
             float(angle_at_s),
         )

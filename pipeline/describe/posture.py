@@ -35,7 +35,7 @@ def posture_of(
     aspect = (x2 - x1) / max(1.0, y2 - y1)
     is_level = angle_deg <= _LEVEL_DEG
     if _is_cut(x1, y1, x2, y2, source_wh):
-        return ("lying", 0.55) if aspect >= 1.3 and not angle_deg > _ERECT_DEG else None
+        return None
     ratio = (y2 - y1) / ground.height_px(((x1 + x2) / 2, y2), USUAL_HEIGHT_M["person"], source_wh)
     if ground.trust < _TRUSTED:
         ratio = min(ratio, 0.45) if aspect >= 1.0 else 0.9 if aspect < _BENT_ASPECT else ratio

@@ -70,9 +70,9 @@ def walker(number: int, right_m: float, away_m: float, vx: float = 0.0, vz: floa
 
 
 def bystanders() -> list[Actor]:
-    """People at several distances, by whom the ground is learned."""
-    places = ((-3.0, 9.0), (3.5, 12.0), (-5.0, 16.0), (5.0, 21.0))
-    return [walker(900 + i, x, z) for i, (x, z) in enumerate(places)]
+    """People at several distances, who walk past one another and by whom the ground is learned."""
+    places = ((-5.0, 9.0), (3.5, 12.5), (-7.0, 16.0), (5.0, 21.0))
+    return [walker(900 + i, x, z, 1.2) for i, (x, z) in enumerate(places)]
 
 
 def moments(

@@ -263,3 +263,17 @@ def test_weak_and_doubled_boxes_are_no_objects() -> None:
     facts = FactsFold("cam").step(replace(moment, tracks=tracks))
     assert [one.id for one in facts.objects] == [1]
     assert [(f.value, f.amount) for f in facts.of("count")] == [("car", 1.0)]
+
+
+def test_what_never_moved_teaches_no_ground() -> None:
+    """Chairs that a detector takes for people."""
+    chairs = [Actor(i, lambda _, x=40.0 * i: (x, 300.0, x + 40.0, 420.0)) for i in range(1, 8)]
+    fold = FactsFold("cam")
+    for moment in moments(chairs, 6):
+        fold.step(moment)
+    assert fold.ground.trust == pytest.approx(0.3)
+
+
+def test_who_is_cut_off_by_the_border_has_no_posture() -> None:
+    facts = facts_after([*bystanders(), Actor(1, lambda _: (200.0, 690.0, 300.0, 719.9))], 3)
+    assert word(facts, "posture", 1) is None
