@@ -22,9 +22,10 @@ from pipeline.types import Alert, Finding, utc_from_s
 from tests.property.test_fold import stream
 from tests.unit.alert.acting import START_S, finding, person
 from tests.unit.ledger.books import site_from, write_book
+from tests.unit.unusual.life import Person, life, walkers
 from workers import wiring
 from workers.backtest import Report, Window, backtest, print_report
-from workers.refold import recorded_alerts
+from workers.refold import Voice, entries, recorded_alerts, refold
 
 SITE = """
 cameras:
@@ -160,3 +161,47 @@ def test_another_detector_is_told_of(tmp_path: Path) -> None:
     write_book(old, stream(5))
     other = replace(new, detector=replace(new.detector, min_confidence=0.5))
     assert any("detector" in problem for problem in backtest(old, other, Window(), processes=1).problems)
+
+
+LEARNING = """
+cameras:
+  gate:
+    url: rtsp://camera/1
+    alerts_per_day: {per_day}
+    warm_up_s: 100
+    rules:
+      - {{kind: loitering, min_stay_s: 3}}
+    watch_for: ["a person is running"]
+"""
+
+
+def crowd(at_s: float) -> list[Person]:
+    """The usual people, and a weak box here and there that nobody follows."""
+    ghost: Person = (900, "person", (10.0 + 97 * at_s % 500, 20.0, 40.0 + 97 * at_s % 500, 80.0), 300.0)
+    return [*walkers(at_s), ghost] if int(at_s * 5) % 3 == 0 else walkers(at_s)
+
+
+def test_judges_learn_the_same_from_the_ledger_as_from_the_findings_themselves(tmp_path: Path) -> None:
+    site = site_from(LEARNING.format(per_day=1000), tmp_path)
+    findings = [moment.finding for moment in life(0, 110, crowd)]
+    write_book(site, findings)
+    problems: list[str] = []
+    live = wiring.new_stage(site, "gate")
+    alerts = [alert for one in findings for alert in live.step(one)]
+    voice = Voice.of(lambda tape: wiring.new_stage(site, "gate", tape))
+    refold([voice], entries(site.ledger_dir, "gate", problems.append))
+    assert [to_json(alert) for alert in voice.alerts] == [to_json(alert) for alert in alerts]
+    assert alerts
+    for part in ("judges", "narrator", "policy", "continuity"):
+        assert json.dumps(voice.stage.state()[part]) == json.dumps(live.state()[part])
+
+
+def test_what_is_unusual_is_folded_only_where_it_makes_a_difference(tmp_path: Path) -> None:
+    old = site_from(LEARNING.format(per_day=1000), tmp_path)
+    new = site_from(LEARNING.format(per_day=0.5), tmp_path)
+    findings = [moment.finding for moment in life(0, 60)]
+    write_book(old, findings)
+    report = backtest(old, new, Window(), processes=1)
+    assert report.difference == compare(replayed(old, findings), replayed(new, findings))
+    assert report.problems == ()
+    assert any("Unusual" in problem for problem in backtest(old, old, Window(), processes=1).problems)
