@@ -48,8 +48,8 @@ FactKind = Literal[
     "zone",  # object: inside|entering|leaving, other the zone's name
     "dwell",  # object: value scene|zone, other the zone's name or None, amount seconds
     "relation",  # two objects: approaching|meeting|following|dispersing|beside, other the second track's id
-    "thing",  # object: carrying|left|taken, other the thing's track id, or its label when it has no track
-    "light",  # scene: day|dim|dark|infrared
+    "thing",  # who did it, None when gone or unknown: carrying|left|taken, other the thing's track id, or its label
+    "light",  # scene: day (bright, also by lamps: never sure)|dim|dark|infrared
     "weather",  # scene: rain|fog|clear
     "health",  # scene: a HealthCondition that held
 ]
