@@ -86,8 +86,10 @@ class LearnedJudge:
         scores = self._fusion.score(inputs)
         top = int(scores.argmax())
         self._weigh(_soft(float(scores[top])), at_s)
-        if self.score < self.level:
+        is_unusual = self.score >= self.level
+        if not is_unusual or self._inner.progress < 1.0:
             self._remember(at_s)
+        if not is_unusual:
             return ()
         return (self._suspicion(sight, inputs, top),)
 
@@ -101,7 +103,11 @@ class LearnedJudge:
         self._at_s, self.score = at_s, self._smooth
 
     def _remember(self, at_s: float) -> None:
-        """What is no alert is normal life; the highest of every ten seconds sets the camera's own level."""
+        """The highest score of every ten seconds of normal life sets the camera's own level.
+
+        What is suspected is not normal life, unless the camera is still being learned: where much scores high, that is
+        how it is there.
+        """
         block = int(at_s // _BLOCK_S)
         if self._block is not None and self._block[0] != block:
             self._close_block()
