@@ -1,17 +1,19 @@
-"""Box arithmetic shared by stages: overlaps of many boxes at once, and boxes in 0..1. Pure functions.
+"""Geometry shared by stages: overlaps of many boxes at once, boxes in 0..1, points in polygons. Pure functions.
 
 In: ``xyxy`` arrays (N, 4) in any unit. Out: overlap matrices, enlarged boxes, ``xyxy_norm``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "enlarge", "iou", "iou_matrix", "normalise"]
+__all__ = ["Box", "Point", "enlarge", "iou", "iou_matrix", "is_inside", "normalise"]
 
+Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
 
@@ -45,3 +47,15 @@ def normalise(xyxy: Box, source_wh: tuple[int, int]) -> Box:
     x1, y1 = min(1.0, max(0.0, xyxy[0] / width)), min(1.0, max(0.0, xyxy[1] / height))
     x2, y2 = min(1.0, max(x1, xyxy[2] / width)), min(1.0, max(y1, xyxy[3] / height))
     return (x1, y1, x2, y2)
+
+
+def is_inside(point: Point, polygon: Sequence[Point]) -> bool:
+    """Whether ``point`` is in ``polygon`` (even-odd rule; a border belongs to one of its two sides)."""
+    x, y = point
+    inside = False
+    x1, y1 = polygon[-1]
+    for x2, y2 in polygon:
+        if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+            inside = not inside
+        x1, y1 = x2, y2
+    return inside

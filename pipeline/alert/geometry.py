@@ -8,34 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pipeline.boxes import Box, Point
+
 __all__ = [
-    "Point",
     "angle_between_deg",
     "area",
     "bearing_words",
     "has_crossed_segment",
     "iou",
-    "is_inside",
     "is_simple",
     "overlap_share",
     "signed_distance",
 ]
 
-Point = tuple[float, float]
-Box = tuple[float, float, float, float]
 _BEARINGS = ("right", "down and right", "down", "down and left", "left", "up and left", "up", "up and right")
-
-
-def is_inside(point: Point, polygon: Sequence[Point]) -> bool:
-    """Whether ``point`` is in ``polygon`` (even-odd rule; a border belongs to one of its two sides)."""
-    x, y = point
-    inside = False
-    x1, y1 = polygon[-1]
-    for x2, y2 in polygon:
-        if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
-            inside = not inside
-        x1, y1 = x2, y2
-    return inside
 
 
 def area(polygon: Sequence[Point]) -> float:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pipeline.alert.geometry import Point, area, is_simple
+from pipeline.alert.geometry import area, is_simple
+from pipeline.boxes import Point
 
 __all__ = ["Line", "Zone", "require", "require_name"]
 

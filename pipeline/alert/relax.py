@@ -13,11 +13,11 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from pipeline.alert.geometry import Point
 from pipeline.alert.places import Line, Zone
 from pipeline.alert.rule import Rule
 from pipeline.alert.schedule import ALWAYS
 from pipeline.alert.settings import AlertSettings
+from pipeline.boxes import Point
 from pipeline.labels import expand_labels
 
 __all__ = ["Knob", "knobs_of", "relaxed"]

@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
-from pipeline.alert.geometry import Point
 from pipeline.alert.places import Line, Zone, require, require_name
 from pipeline.alert.rule import Rule, require_seconds
 from pipeline.alert.watch.rule import MAX_QUESTIONS, WatchRule
+from pipeline.boxes import Point
 
 __all__ = [
     "RULE_KINDS",

@@ -11,9 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.alert.geometry import Point, is_inside
 from pipeline.alert.settings import Zone
-from pipeline.boxes import Box, normalise
+from pipeline.boxes import Box, Point, is_inside, normalise
 from pipeline.protocols import Json, Moment
 from pipeline.types import FrameNote, HealthCondition, Track
 

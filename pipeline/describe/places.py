@@ -9,25 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.describe.ground import Point
+from pipeline.boxes import Point, is_inside
 from pipeline.protocols import Json
 
-__all__ = ["Stay", "Stays", "is_inside"]
+__all__ = ["Stay", "Stays"]
 
 _FLICKER_S = 0.7  # outside for less than this, an object on the border never left
 _UNKNOWN_BEFORE_S = 0.3  # first seen inside, or so soon after that nobody can say whether it came in
-
-
-def is_inside(point: Point, polygon: Sequence[Point]) -> bool:
-    """Whether ``point`` is in ``polygon`` (even-odd rule; a border belongs to one of its two sides)."""
-    x, y = point
-    inside = False
-    x1, y1 = polygon[-1]
-    for x2, y2 in polygon:
-        if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
-            inside = not inside
-        x1, y1 = x2, y2
-    return inside
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from pipeline.scenes.geometry import is_inside
+from pipeline.boxes import is_inside
 from pipeline.scenes.model import Gate, Scene, Zone
 from pipeline.scenes.timeline import VEHICLES, Actor, State
 from pipeline.scenes.truth import TruthEvent
@@ -34,7 +34,7 @@ Samples = dict[int, list[tuple[float, State]]]
 
 def zones_at(scene: Scene, at: tuple[float, float]) -> tuple[str, ...]:
     """Names of the zones that contain a ground point."""
-    return tuple(zone.name for zone in scene.zones if is_inside(zone.points_m, at))
+    return tuple(zone.name for zone in scene.zones if is_inside(at, zone.points_m))
 
 
 def _spans(times: Iterable[float], max_gap_s: float) -> list[tuple[float, float]]:
@@ -62,7 +62,7 @@ def _zone_events(zone: Zone, actors: Sequence[Actor], samples: Samples) -> list[
     out: list[TruthEvent] = []
     people_at: dict[float, list[tuple[int, tuple[float, float]]]] = {}
     for actor in actors:
-        inside = [(t, s) for t, s in samples[actor.id] if is_inside(zone.points_m, s.at_xy)]
+        inside = [(t, s) for t, s in samples[actor.id] if is_inside(s.at_xy, zone.points_m)]
         for kind, from_s, to_s in _visits(zone, actor, inside):
             out.append(TruthEvent(kind, from_s, to_s, (actor.id,), zone.name))
         if actor.kind == "person":

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pipeline.boxes import is_inside
 from pipeline.scenes.arrays import f32, i32
-from pipeline.scenes.geometry import is_inside
 from pipeline.scenes.meshes import Mesh, quad
 from pipeline.scenes.model import Prop
 from pipeline.scenes.pieces import Piece, default
@@ -107,7 +107,7 @@ def _crossing(prop: Prop) -> Piece:
 def ground_height(props: Sequence[Prop], at: tuple[float, float]) -> float:
     """Metres above zero of the surface an actor stands on at ``at``: a raised pavement, or the ground."""
     return max(
-        (default(p.size_m, 2, _SLAB_M) for p in props if p.kind == "slab" and is_inside(p.points_m, at)), default=0.0
+        (default(p.size_m, 2, _SLAB_M) for p in props if p.kind == "slab" and is_inside(at, p.points_m)), default=0.0
     )
 
 

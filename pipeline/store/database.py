@@ -17,7 +17,7 @@ from typing import Self
 
 from pipeline.errors import StorageError
 
-__all__ = ["BUSY_S", "Database", "Layout"]
+__all__ = ["BUSY_S", "Database", "Kept", "Layout"]
 
 BUSY_S = 20.0
 """How long a writer waits for another one before it gives up."""
@@ -142,3 +142,21 @@ class Database:
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return f"{self._path}: another process has been writing for more than {BUSY_S:.0f} s."
         return f"{self._path}: {self._noun} cannot be read or written ({error})."
+
+
+class Kept:
+    """What is kept in one database, given back at the end of a ``with`` block."""
+
+    _database: Database
+
+    def close(self) -> None:
+        """Give the file back; closing twice is fine."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

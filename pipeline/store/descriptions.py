@@ -15,8 +15,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +32,7 @@ from pipeline.store.blocks import (
     Block,
     similarities,
 )
-from pipeline.store.database import Database, Layout
+from pipeline.store.database import Database, Kept, Layout
 from pipeline.store.rows import (
     TABLES,
     Remembered,
@@ -70,7 +68,7 @@ class Found:
     similarity: float
 
 
-class DescriptionStore:
+class DescriptionStore(Kept):
     """Descriptions of all cameras of a site in one file; belongs to the thread that opened it.
 
     ``encoder`` makes the vectors of descriptions that come without one (whose length must be its ``dimensions`` to be
@@ -158,18 +156,6 @@ class DescriptionStore:
     def __len__(self) -> int:
         with self._database.reading() as connection:
             return row_count(connection)
-
-    def close(self) -> None:
-        """Give the file back; closing twice is fine."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _required_encoder(self) -> TextEncoder:
         if self._encoder is None:

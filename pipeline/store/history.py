@@ -11,12 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pipeline.alert.message import from_json, to_json
 from pipeline.errors import MessageError, StorageError
-from pipeline.store.database import Database, Layout
+from pipeline.store.database import Database, Kept, Layout
 from pipeline.types import Alert, Severity
 
 __all__ = ["MAX_INCIDENTS", "AlertHistory"]
@@ -46,7 +44,7 @@ _WANTED = (
 )
 
 
-class AlertHistory:
+class AlertHistory(Kept):
     """All alerts of a site in one file; belongs to the thread that opened it.
 
     Every method raises StorageError when the file cannot be used.
@@ -130,18 +128,6 @@ class AlertHistory:
     def __len__(self) -> int:
         with self._database.reading() as connection:
             return int(connection.execute("SELECT COUNT(*) FROM incidents").fetchone()[0])
-
-    def close(self) -> None:
-        """Give the file back; closing twice is fine."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _read(self, rows: Iterable[tuple[str]]) -> list[Alert]:
         try:

@@ -13,10 +13,11 @@ from dataclasses import astuple, dataclass
 from statistics import median
 
 from pipeline.alert.explain import Cue, capitalised, named, objects, verb
-from pipeline.alert.geometry import Point, angle_between_deg, bearing_words, has_crossed_segment, signed_distance
+from pipeline.alert.geometry import angle_between_deg, bearing_words, has_crossed_segment, signed_distance
 from pipeline.alert.rules.watch import Watch
 from pipeline.alert.settings import Line, LineRule, SpeedRule, WrongWayRule
 from pipeline.alert.view import Sighting, Step, View
+from pipeline.boxes import Point
 from pipeline.labels import group_of
 from pipeline.protocols import Json, Suspicion
 

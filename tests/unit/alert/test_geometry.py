@@ -14,11 +14,11 @@ from pipeline.alert.geometry import (
     bearing_words,
     has_crossed_segment,
     iou,
-    is_inside,
     is_simple,
     overlap_share,
     signed_distance,
 )
+from pipeline.boxes import is_inside
 
 UNIT = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 LETTER_U = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.7, 1.0), (0.7, 0.3), (0.3, 0.3), (0.3, 1.0), (0.0, 1.0))
