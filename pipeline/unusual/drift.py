@@ -37,6 +37,11 @@ class Drift:
         """Why nothing is suspected now; None when all is well."""
         return self._reason
 
+    @property
+    def share(self) -> float:
+        """Share of the last five minutes that was unusual."""
+        return self._share
+
     def look_elsewhere(self, elapsed_s: float) -> bool:
         """The camera shows another view for ``elapsed_s`` more; whether what was learned is to be given up now."""
         self._reason = "moved"

@@ -77,6 +77,7 @@ class FeatureFold:
                 row[9:14] = _pixels(looks, track.detection, height)
                 row[16:] = [looks.of(track.detection, f"flow_hist_{i}_share") for i in range(FLOW_BINS)]
         _relate(rows)
+        rows[~np.isfinite(rows)] = _NAN
         self._ways = {i: way for i, way in self._ways.items() if at_s - way[-1][0] <= _MEMORY_S}
         scene = self._scene(moment, looks, width, height, len(seen))
         self._at_s = at_s
@@ -110,13 +111,15 @@ class FeatureFold:
         light = looks.scene("brightness_luma") if looks is not None else _NAN
         light = moment.finding.note.brightness if math.isnan(light) else light
         at_s = moment.finding.ref.at_s
-        if light > 0:
+        if 0 < light < math.inf:
             if self._light is None or self._at_s is None or at_s < self._at_s:
                 self._light = light
             flicker = abs(light - self._light)
             elapsed_s = 0.0 if self._at_s is None else max(0.0, at_s - self._at_s)
             self._light += (light - self._light) * (1 - math.exp(-elapsed_s / _LIGHT_S))
-        return np.array([outside, moving, energy, flicker, count], np.float32)
+        scene = np.array([outside, moving, energy, flicker, count], np.float32)
+        scene[~np.isfinite(scene)] = _NAN
+        return scene
 
     def state(self) -> Json:
         """Everything needed to go on elsewhere."""

@@ -4,82 +4,43 @@ In: moments in the order of media time. Out: suspicions of kind ``unusual``, who
 score. Scoring uses one immutable generation of :class:`~pipeline.unusual.normality.Normality`; what is learned waits
 and becomes the next generation at a boundary of media time, so that replays and restarts agree. The judge opens no
 file: ``keep`` is given a generation before :meth:`UnusualJudge.state` names it, ``recall`` brings it back.
-Next file: ``pipeline/unusual/explain.py``.
+Next file: ``pipeline/unusual/scoring.py``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.labels import group_of
 from pipeline.protocols import Json, Moment, Suspicion
 from pipeline.types import Track
-from pipeline.unusual.channels import CUES, SCENE_CUES, TEXT_CUE
 from pipeline.unusual.drift import Drift
 from pipeline.unusual.episodes import Episodes, HeldBack
-from pipeline.unusual.explain import Seen, described, evidence_of, title_of
-from pipeline.unusual.features import FeatureFold, Glimpse
+from pipeline.unusual.features import FeatureFold
 from pipeline.unusual.fusion import Fusion, SumOfSurprise
 from pipeline.unusual.learning import learn
 from pipeline.unusual.memory import REACH_S, Memory, Quota
 from pipeline.unusual.normality import Normality
 from pipeline.unusual.samples import SceneSamples, TextSamples, TrackSamples
+from pipeline.unusual.scoring import Judged, Scorer, Status
 from pipeline.unusual.settings import UnusualSettings
-from pipeline.unusual.smoothing import Smoother
+from pipeline.unusual.suspect import KIND, drifted, suspicions_of
 from pipeline.unusual.threshold import Threshold, normal_maxima, threshold_of
 
-__all__ = ["KIND", "Judged", "Status", "TrackScore", "UnusualJudge", "UnusualSettings"]
+__all__ = ["KIND", "UnusualJudge", "UnusualSettings"]
 
-KIND = "unusual"
 _STATE_VERSION = 1
 _UNUSABLE = frozenset({"offline", "black", "frozen", "covered", "defocused"})
 _WARM_QUOTA = Quota(per_hour=36_000.0, burst=40.0, track_every_s=0.2)
 _DAILY_QUOTA = Quota(per_hour=600.0, burst=40.0, track_every_s=2.0)
 _WARM_EVERY_S = 60.0
 _EVERY_S = 600.0
-_USUAL_STEP_S = 0.2
-_TEXT_HALF_LIFE_S = 3.0
 _NEARLY = 10.0  # what an owner of ten times as many alerts would be told is listed as held back
 
-Status = Literal["warming_up", "too_little", "watching", "moved", "drifted"]
-
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class TrackScore:
-    """The score of one track at one moment and what each cue added to it; ``score`` is the sum of ``added``.
-
-    ``surprise`` is each measured cue's ``-log p`` at this very look, before fusion and smoothing.
-    """
-
-    track: Track
-    score: float
-    added: Mapping[str, float]
-    surprise: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """How a moment was judged. ``score`` is that of the highest track plus ``scene``; ``level`` the one that alerts.
-
-    ``generation`` 0: nothing was learned yet and every score is 0. ``level`` is infinite while warming up.
-    """
-
-    at_s: float
-    score: float
-    level: float
-    tracks: tuple[TrackScore, ...]
-    scene: Mapping[str, float]
-    scene_surprise: Mapping[str, float]
-    generation: int
-    status: Status
 
 
 class UnusualJudge:
@@ -121,8 +82,7 @@ class UnusualJudge:
     def _begin_moment(self) -> None:
         """Nothing is remembered of the last seconds."""
         self._features = FeatureFold()
-        self._smoother = Smoother(len(CUES))
-        self._scene_smoother = Smoother(len(SCENE_CUES) + 1)
+        self._scorer = Scorer(self._fusion)
         self._at_s: float | None = None
         self.last: Judged | None = None
 
@@ -176,16 +136,19 @@ class UnusualJudge:
             return ()
         self._watched_s += min(elapsed_s, 60.0)
         self._turn(glimpse.at_s)
-        self.last, seen = self._score(glimpse, moment)
+        self.last, seen = self._scorer.score(self.normality, glimpse, moment, self.level, self.status)
         is_unusual = self.last.score >= self.last.level
         if glimpse.tracks or is_unusual:
             self._drift.look(elapsed_s, is_unusual=is_unusual)
-        suspicions = self._suspicions(self.last, glimpse, seen) if self.status == "watching" else []
+        suspicions = []
+        if self.status == "watching":
+            low = self._level(_NEARLY * self._settings.alerts_per_day)
+            suspicions = suspicions_of(self.last, glimpse, seen, self.normality, self._episodes, low)
         if suspicions:
             self._memory.suspect(glimpse.at_s)
         quota = _DAILY_QUOTA if self.status == "watching" else _WARM_QUOTA
         self._memory.take(glimpse, moment.words, finding.ref.key.session, quota)
-        return suspicions
+        return [drifted(self._drift.share)] if self.status == "drifted" else suspicions
 
     def settle(self) -> None:
         """Learn what waits now and end the warm-up: what was watched so far is all the normal life there is."""
@@ -234,89 +197,6 @@ class UnusualJudge:
         """A rule holds something against ``tracks`` at ``at_s``: nothing is learned of them for some seconds."""
         self._memory.avoid([track.id for track in tracks], at_s)
 
-    def _score(self, glimpse: Glimpse, moment: Moment) -> tuple[Judged, Seen]:
-        label = np.array([track.label for track in glimpse.tracks], dtype="<U24")
-        surprise = self.normality.surprise(label, glimpse.rows, glimpse.appearance, glimpse.at_s)
-        added = self._fusion.contributions(surprise)
-        ids = [track.id for track in glimpse.tracks]
-        smooth = self._smoother.smooth(ids, glimpse.at_s, _USUAL_STEP_S, added)
-        tracks = tuple(
-            TrackScore(track, float(row.sum()), _named(CUES, row), _named(CUES, now))
-            for track, row, now in zip(glimpse.tracks, smooth, surprise, strict=True)
-        )
-        names = (*SCENE_CUES, TEXT_CUE)
-        text_surprise, nearest, age_s, weight = self._text(moment)
-        scene_surprise = np.append(self.normality.scene_surprise(glimpse.scene[None], glimpse.at_s)[0], text_surprise)
-        scene_added = self._fusion.contributions(scene_surprise[None])
-        scene_added[0, -1] *= weight
-        scene = self._scene_smoother.smooth([0], glimpse.at_s, _USUAL_STEP_S, scene_added)[0]
-        top = max((one.score for one in tracks), default=0.0)
-        judged = Judged(
-            glimpse.at_s,
-            top + float(scene.sum()),
-            self.level,
-            tracks,
-            _named(names, scene),
-            _named(names, scene_surprise),
-            self.normality.number,
-            self.status,
-        )
-        text = "" if moment.words is None else moment.words.text
-        return judged, Seen(glimpse.at_s, None, None, glimpse.scene, text, nearest, age_s, weight)
-
-    def _text(self, moment: Moment) -> tuple[float, str, float, float]:
-        """``-log p`` of the newest words, the nearest normal sentence, and the words' age with the weight it leaves."""
-        words = moment.words
-        if words is None or words.embedding is None:
-            return math.nan, "", 0.0, 0.0
-        age_s = max(0.0, moment.finding.ref.at_s - words.ref.at_s)
-        surprise, nearest = self.normality.text_surprise(words.embedding, moment.finding.ref.at_s)
-        return surprise, nearest, age_s, 0.5 ** (age_s / _TEXT_HALF_LIFE_S)
-
-    def _suspicions(self, judged: Judged, glimpse: Glimpse, seen: Seen) -> list[Suspicion]:
-        """One suspicion per group of tracks that passes the level, or one for the scene, as far as the budget goes."""
-        low = self._level(_NEARLY * self._settings.alerts_per_day)
-        scene_score = sum(judged.scene.values())
-        groups: dict[str, list[int]] = {}
-        for i, one in enumerate(judged.tracks):
-            if one.score + scene_score >= low:
-                groups.setdefault(group_of(one.track.label), []).append(i)
-        found = []
-        for group, members in sorted(groups.items()):
-            ranked = sorted(members, key=lambda i: (-judged.tracks[i].score, i))
-            passing = [i for i in ranked if judged.tracks[i].score + scene_score >= judged.level]
-            tracks = tuple(judged.tracks[i].track for i in passing)
-            what = replace(seen, track=judged.tracks[ranked[0]].track, row=glimpse.rows[ranked[0]])
-            found.append(self._suspicion(group, judged, judged.tracks[ranked[0]], tracks, what))
-        if not groups and scene_score >= low:
-            found.append(self._suspicion("scene", judged, None, (), seen))
-        return [suspicion for suspicion in found if suspicion is not None]
-
-    def _suspicion(
-        self, group: str, judged: Judged, top: TrackScore | None, tracks: tuple[Track, ...], seen: Seen
-    ) -> Suspicion | None:
-        """None while it is below the level or held back."""
-        added = {**judged.scene, **(top.added if top else {})}
-        score = sum(added.values())
-        key = f"{KIND}:{group}"
-        title = title_of(added, seen)
-        episode = self._episodes.observe(key, judged.at_s, score, judged.level, title)
-        if score < judged.level or not episode.is_told:
-            return None
-        surprise = {**judged.scene_surprise, **(top.surprise if top else {})}
-        evidence = evidence_of(added, surprise, seen, self.normality)
-        return Suspicion(
-            kind=KIND,
-            key=key,
-            rule=None,
-            severity=episode.severity,
-            score=score / (score + judged.level),
-            title=title,
-            text=f"{title}: {described(evidence)}.",
-            tracks=tracks,
-            evidence=evidence,
-        )
-
     def state(self) -> Json:
         """Everything needed to go on elsewhere; ``keep`` has been given the generation that it names."""
         number = self.normality.number
@@ -333,8 +213,7 @@ class UnusualJudge:
             "memory": self._memory.state(),
             "episodes": self._episodes.state(),
             "drift": self._drift.state(),
-            "smoother": self._smoother.state(),
-            "scene_smoother": self._scene_smoother.state(),
+            "scorer": self._scorer.state(),
         }
 
     def restore(self, state: Json) -> None:
@@ -363,8 +242,7 @@ class UnusualJudge:
             self._memory.restore(state["memory"])
             self._episodes.restore(state["episodes"])
             self._drift.restore(state["drift"])
-            self._smoother.restore(state["smoother"])
-            self._scene_smoother.restore(state["scene_smoother"])
+            self._scorer.restore(state["scorer"])
             self._boundary_s, self._at_s = state["boundary_s"], float(state["at_s"])
             self._watched_s = float(state["watched_s"])
         except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -382,8 +260,3 @@ class UnusualJudge:
 def _blank(number: int) -> Normality:
     """A generation that has learned nothing."""
     return learn(number, TrackSamples.empty(), SceneSamples.of([], []), TextSamples.empty())
-
-
-def _named(names: Sequence[str], values: Floats) -> dict[str, float]:
-    """``values`` by name, those that are unknown left out."""
-    return {name: float(value) for name, value in zip(names, values, strict=True) if not math.isnan(value)}

@@ -25,7 +25,8 @@ __all__ = ["REACH_S", "Memory", "Quota", "Waiting"]
 
 _SCENE_EVERY_S = 1.0
 _TEXT_EVERY_S = 1.0
-_MAX_WITHHELD = 300  # moments
+_MAX_WITHHELD = 100  # moments between two generations
+_WITHHELD_EVERY_S = 0.6
 REACH_S = 10.0
 """So long before and after a suspicion nothing is learned."""
 
@@ -80,12 +81,10 @@ class Memory:
         self._taken = {i: taken_s for i, taken_s in self._taken.items() if abs(at_s - taken_s) <= REACH_S}
         self._avoided = {i: last_s for i, last_s in self._avoided.items() if 0 <= at_s - last_s < REACH_S}
         is_suspected = 0 <= at_s - self._suspected_at_s < REACH_S
-        due = [
-            row
-            for row, track in enumerate(glimpse.tracks)
-            if at_s - self._taken.get(track.id, -np.inf) >= quota.track_every_s - 1e-3
-        ][: max(0, int(self._allowance))]
-        self._allowance -= len(due)
+        due = self._due(glimpse, _WITHHELD_EVERY_S if is_suspected else quota.track_every_s)
+        if not is_suspected:
+            due = due[: max(0, int(self._allowance))]
+            self._allowance -= len(due)
         self._taken.update({glimpse.tracks[row].id: at_s for row in due})
         apart = [row for row in due if is_suspected or glimpse.tracks[row].id in self._avoided]
         for store, rows in ((self._withheld, apart), (self._tracks, [row for row in due if row not in apart])):
@@ -103,6 +102,12 @@ class Memory:
                 self._text_at_s = said_s
                 one = TextSamples(words.embedding.astype(np.float16)[None], (words.text,), np.array([said_s]))
                 self._texts.append(one)
+
+    def _due(self, glimpse: Glimpse, track_every_s: float) -> list[int]:
+        """Rows of tracks that were not looked at for ``track_every_s``, the longest unseen first."""
+        last_s = [self._taken.get(track.id, -np.inf) for track in glimpse.tracks]
+        rows = [row for row, taken_s in enumerate(last_s) if glimpse.at_s - taken_s >= track_every_s - 1e-3]
+        return sorted(rows, key=lambda row: (last_s[row], row))
 
     def suspect(self, at_s: float) -> None:
         """Something is suspected at ``at_s``: forget the last seconds and take nothing for the next ones."""
