@@ -53,6 +53,7 @@ class Known:
     measured_at_s: float = -math.inf
     began_xy: Point | None = None
     has_moved: bool = False
+    was_lying: bool = False
     angle_deg: float = math.nan
     angle_at_s: float = -math.inf
 
@@ -141,7 +142,9 @@ class Known:
         if self.trail.label != "person":
             return None
         angle_deg = self.angle_deg if self.trail.last_at_s - self.angle_at_s <= _ANGLE_S else math.nan
-        return posture_of(self.trail.steps, motion, angle_deg, ground, source_wh)
+        posture = posture_of(self.trail.steps, motion, angle_deg, ground, source_wh, was_lying=self.was_lying)
+        self.was_lying = posture is not None and posture[0] == "lying"
+        return posture
 
     def _zone_facts(self, frames: tuple[FrameKey, ...], window_s: float) -> Iterator[Fact]:
         trail = self.trail
@@ -165,6 +168,7 @@ class Known:
             "measured_at_s": None if math.isinf(self.measured_at_s) else self.measured_at_s,
             "began_xy": self.began_xy,
             "has_moved": self.has_moved,
+            "was_lying": self.was_lying,
             "angle": None if math.isnan(self.angle_deg) else [self.angle_deg, self.angle_at_s],
         }
 
@@ -181,6 +185,7 @@ class Known:
             -math.inf if state["measured_at_s"] is None else float(state["measured_at_s"]),
             None if state["began_xy"] is None else (float(state["began_xy"][0]), float(state["began_xy"][1])),
             bool(state["has_moved"]),
+            bool(state["was_lying"]),
             float(angle_deg),
             float(angle_at_s),
         )

@@ -18,7 +18,9 @@ __all__ = ["posture_of", "size_of"]
 _RECENT_STEPS = 3
 _BORDER_NORM = 0.008
 _LYING_ASPECT, _LYING_RATIO = 0.92, 0.74  # at least so wide for its height, at most so high for its place
-_FORESHORTENED_ASPECT, _FORESHORTENED_RATIO = 0.68, 0.45  # lying along the line of sight
+_LOW_SCORE, _STILL_LOW_SCORE = 0.25, 0.29  # lying along the line of sight: low for its place and wide for its height
+_ASPECT_WEIGHT = 0.25
+_LOW_ASPECT = 0.6
 _BENT_ASPECT, _BENT_RATIO = 0.5, 0.76
 _MAX_BENT_M_S = 0.7
 _LEVEL_DEG, _ERECT_DEG = 35.0, 60.0
@@ -28,9 +30,18 @@ _MAX_SIZE_TRUST = 0.8
 
 
 def posture_of(
-    steps: Sequence[Step], motion: Motion | None, angle_deg: float, ground: Ground, source_wh: tuple[int, int]
+    steps: Sequence[Step],
+    motion: Motion | None,
+    angle_deg: float,
+    ground: Ground,
+    source_wh: tuple[int, int],
+    *,
+    was_lying: bool = False,
 ) -> tuple[str, float] | None:
-    """Posture and confidence of a person. ``angle_deg`` of the body, 90 upright, NaN when not known."""
+    """Posture and confidence of a person. ``angle_deg`` of the body, 90 upright, NaN when not known.
+
+    Who ``was_lying`` a moment ago is called so until the signs are clearly others.
+    """
     x1, y1, x2, y2 = mean_box(steps[-_RECENT_STEPS:])
     aspect = (x2 - x1) / max(1.0, y2 - y1)
     is_level = angle_deg <= _LEVEL_DEG
@@ -43,10 +54,12 @@ def posture_of(
     if aspect >= _LYING_ASPECT and ratio <= _LYING_RATIO:
         margin = min((aspect - _LYING_ASPECT) / 0.5, (_LYING_RATIO - ratio) / 0.2)
         return "lying", _sure(margin + 0.3 * is_level - 0.5 * (angle_deg > _ERECT_DEG))
-    if aspect >= _FORESHORTENED_ASPECT and ratio <= _FORESHORTENED_RATIO and speed_m_s <= _MAX_BENT_M_S:
-        return "lying", _sure(0.1 + 0.5 * is_level - 0.5 * (angle_deg > _ERECT_DEG))
+    low = ratio - _ASPECT_WEIGHT * aspect
+    limit = _STILL_LOW_SCORE if was_lying else _LOW_SCORE
+    if aspect >= _LOW_ASPECT and low <= limit and speed_m_s <= _MAX_BENT_M_S:
+        return "lying", _sure(0.2 + (limit - low) / 0.06 + 0.3 * is_level - 0.5 * (angle_deg > _ERECT_DEG))
     if aspect >= _BENT_ASPECT and ratio <= _BENT_RATIO and speed_m_s <= _MAX_BENT_M_S:
-        return "bent", _sure(min((aspect - _BENT_ASPECT) / 0.2, (_BENT_RATIO - ratio) / 0.15))
+        return "bent", _sure(min((aspect - _BENT_ASPECT) / 0.2, (_BENT_RATIO - ratio) / 0.15, (low - limit) / 0.06))
     return "upright", _sure((ratio - _BENT_RATIO) / 0.15 + 0.4 * (aspect < _BENT_ASPECT) - 0.6 * is_level)
 
 
