@@ -11,7 +11,8 @@ alone prove nothing; edited captions and sped-up tracks are made-up positives. N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -231,6 +232,27 @@ def fit(
 
     The same lessons, recipe and machine give the same weights. Raises UsageError without both kinds of moments.
     """
+    with _one_thread():
+        return _fit(lessons, recipe, edited, on_step)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """So small a network is slower on several threads, and its sums would depend on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fit(
+    lessons: Sequence[Lesson],
+    recipe: FusionRecipe,
+    edited: NDArray[np.float32],
+    on_step: Callable[[int, float], None],
+) -> Trained:
     table = _table(lessons)
     torch.manual_seed(recipe.seed)
     draw = torch.Generator().manual_seed(recipe.seed)
