@@ -204,9 +204,14 @@ def _tasks(
         yield task(configurations=tuple(alone), sides=tuple(has))
 
 
+def _has_words(task: _Task) -> bool:
+    """Whether some judge of ``task`` asks for facts, words or looks."""
+    return task.is_learning or any(wiring.needs_words(each.site, task.camera) for each in task.configurations)
+
+
 def _voice(task: _Task, one: _Side) -> Voice:
     """``one`` at work on the camera of ``task``, without what cannot make a difference."""
-    has_words = task.is_learning or any(wiring.needs_words(each.site, task.camera) for each in task.configurations)
+    has_words = _has_words(task)
     encoder = find_text_encoder(one.site.text_encoder) if has_words else None
     return Voice.of(
         lambda tape: wiring.new_stage(
@@ -228,7 +233,14 @@ def _fold(task: _Task) -> _Folded:
     times: list[float] = []
 
     def watched() -> Iterator[Any]:
-        found = entries(task.root, task.camera, problems.append, from_us=task.window.from_us, to_us=task.window.to_us)
+        found = entries(
+            task.root,
+            task.camera,
+            problems.append,
+            from_us=task.window.from_us,
+            to_us=task.window.to_us,
+            has_looks=_has_words(task),
+        )
         for entry in found:
             at_s = entry.message.ref.at_s
             times[:] = [times[0], at_s] if times else [at_s, at_s]

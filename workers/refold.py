@@ -54,12 +54,22 @@ class Voice:
 
 
 def entries(
-    root: Path, camera: str, tell: Callable[[str], None], *, from_us: int | None = None, to_us: int | None = None
+    root: Path,
+    camera: str,
+    tell: Callable[[str], None],
+    *,
+    from_us: int | None = None,
+    to_us: int | None = None,
+    has_looks: bool = True,
 ) -> Iterator[Entry]:
-    """What the alert stage of ``camera`` folded, in that order; what cannot be read is left out and told."""
+    """What the alert stage of ``camera`` folded, in that order; what cannot be read is left out and told.
+
+    ``has_looks`` False leaves looks out, for stages without words and without learning, which never ask for them.
+    """
     for row in read_rows(root, camera, tell, from_us=from_us, to_us=to_us, kinds=FOLDED):
         try:
-            message = codec.decode(_fields(row))
+            is_bare = row.kind == "finding" and not has_looks
+            message = codec.decode_boxes(_fields(row)) if is_bare else codec.decode(_fields(row))
             tracks = None if row.tracks is None else tracks_from_bytes(row.tracks)
         except (MessageError, ValueError) as error:
             tell(f"An entry of {camera}'s ledger is left out: {error}.")

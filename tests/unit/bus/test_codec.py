@@ -158,6 +158,26 @@ LOOKED = replace(
 )
 
 
+@given(FINDINGS)
+def test_a_finding_can_be_read_without_its_looks(before: Finding) -> None:
+    fields = {name: bytes(value) for name, value in codec.encode(before).items()}
+    expected = codec.encode(replace(before, looks=None))
+    assert {**codec.encode(codec.decode_boxes(fields)), b"head": b""} == {**expected, b"head": b""}
+    assert codec.decode_boxes(fields).ref == before.ref
+
+
+def test_what_is_no_finding_has_no_boxes() -> None:
+    fields = {name: bytes(value) for name, value in codec.encode(finding()).items()}
+    for broken, says in (
+        ({b"type": b"frame"}, "is not finding"),
+        ({b"blob": fields[b"blob"] + b"x"}, "finding.blob has"),
+        ({b"blob": fields[b"blob"][:-1]}, "finding.blob has"),
+        ({b"v": b"9"}, "version"),
+    ):
+        with pytest.raises(MessageError, match=says):
+            codec.decode_boxes({**fields, **broken})
+
+
 def test_a_finding_of_a_writer_without_looks_has_none() -> None:
     fields = {name: bytes(value) for name, value in codec.encode(finding(0)).items()}
     head = json.loads(fields[b"head"])
