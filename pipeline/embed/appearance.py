@@ -3,7 +3,7 @@ Out: vectors whose inner product says how alike two things look.
 
 Half of it is shape: histograms of oriented gradients over 3 x 6 cells (Dalal and Triggs, CVPR 2005); half is colour:
 mean luma and chroma over 3 x 6 places, as in MPEG-7's colour layout. Each is centred, so that unlike things are near 0.
-No weights, a tenth of a millisecond; measured against networks in ``APPEARANCE.md`` beside this file. Used by ``visual.py``.
+No weights, a tenth of a millisecond; measured against networks in ``APPEARANCE.md`` beside it. Used by ``visual.py``.
 """
 
 from __future__ import annotations
