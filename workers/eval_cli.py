@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import UsageError
+from workers.facts_cli import facts
 
 if TYPE_CHECKING:
     from pipeline.evaluate.arms import Arm
@@ -87,6 +88,7 @@ for _name, _layout in (
     ("own", "Your own clips: train/ and test/, videos/, or folders of clips, with gt_frame/*.txt or intervals.json."),
 ):
     _command(_name, _layout)
+app.command()(facts)
 
 
 def _measure(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.evaluate.datasets import LOADERS
 from tests.unit.evaluate.sets import walkway, write_ped2, write_stills
 from workers.cli import main
 
@@ -89,3 +90,10 @@ def test_a_set_of_nothing_normal_is_measured_without_inventing_numbers(
     assert arm["frames"]["micro_auc"] is None
     assert arm["events"]["false_alerts_per_hour"] is None
     assert arm["threshold"] is None
+
+
+def test_every_set_and_the_facts_have_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "--help"]) == 0
+    said = capsys.readouterr().out
+    for name in (*LOADERS, "facts"):
+        assert f"\n  {name} " in said
