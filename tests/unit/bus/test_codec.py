@@ -167,7 +167,7 @@ def test_a_finding_can_be_read_without_its_looks(before: Finding) -> None:
 
 
 def test_what_is_no_finding_has_no_boxes() -> None:
-    fields = {name: bytes(value) for name, value in codec.encode(finding()).items()}
+    fields = {name: bytes(value) for name, value in codec.encode(finding(1)).items()}
     for broken, says in (
         ({b"type": b"frame"}, "is not finding"),
         ({b"blob": fields[b"blob"] + b"x"}, "finding.blob has"),
