@@ -69,7 +69,7 @@ def learn(
     if len(set(names.tolist())) == 1 and pools:
         pools[ANY] = pools[str(names[0])]
     elif len(tracks) >= _MIN_POOL:
-        pools[ANY] = _learn_pool(tracks, np.arange(len(tracks)), segment, ground)
+        pools[ANY] = _learn_pool(tracks, _of_everybody(tracks.at_s, ~np.isin(names, list(pools))), segment, ground)
     counts: dict[str, int] = {}
     for word, _, _ in set(zip(tracks.label.tolist(), tracks.run.tolist(), tracks.track.tolist(), strict=True)):
         counts[word] = counts.get(word, 0) + 1
@@ -96,6 +96,12 @@ def _hour_parts(index: Ints, block: Ints, at_s: Floats, least: int) -> list[tupl
         if mine.sum() >= least and len(np.unique(at_s[mine] // _DAY_S)) >= _MIN_DAYS:
             parts.append((one, index[mine]))
     return parts
+
+
+def _of_everybody(at_s: Floats, is_rare: NDArray[np.bool_]) -> Ints:
+    """The samples that the pool of everybody is made of: all of rare classes, and as many of others as are bearable."""
+    others = np.flatnonzero(~is_rare)
+    return np.union1d(np.flatnonzero(is_rare), others[keep(at_s[others], MAX_TRACK_SAMPLES)]).astype(np.intp)
 
 
 def _bounded(
