@@ -1,7 +1,9 @@
 """From cues to one score. In: ``-log p`` per cue (NaN: unknown). Out: what each cue adds; a score is their sum.
 
 f0, the first level, has no parameters: were the cues independent, the sum of ``-log p`` would be the logarithm of how
-improbable all of them together are (Fisher 1932). A learned fusion is another :class:`Fusion`.
+improbable all of them together are (Fisher 1932). In normal life a ``-log p`` is 1 on average, whatever the cue; only
+what exceeds that is added, so that a dozen unremarkable cues do not drown the one that matters. A learned fusion is
+another :class:`Fusion`.
 Next file: ``pipeline/unusual/smoothing.py``.
 """
 
@@ -13,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Fusion", "SumOfSurprise"]
+
+_EXPECTED = 1.0  # the mean of -log p for a p that is spread evenly over 0..1
 
 Floats = NDArray[np.float64]
 
@@ -34,10 +38,10 @@ class Fusion(Protocol):
 
 
 class SumOfSurprise:
-    """f0: every cue adds its ``-log p``."""
+    """f0: every cue adds what its ``-log p`` exceeds the 1 that it is in normal life."""
 
     name = "f0"
 
     def contributions(self, surprise: Floats) -> Floats:
         """See :class:`Fusion`."""
-        return np.nan_to_num(surprise, nan=0.0)
+        return np.maximum(0.0, np.nan_to_num(surprise, nan=0.0) - _EXPECTED)
