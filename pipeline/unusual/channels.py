@@ -130,7 +130,7 @@ APPEARANCE_CUE = Cue("appearance", "nearest", lambda rows, _: np.asarray(rows, n
 
 KIND_CUE = "class"
 TEXT_CUE = "text"
-TEXT_GRAIN = 0.03
+TEXT_GRAIN = 0.05
 SCENE_GRAINS: Mapping[str, float] = MappingProxyType(
     {"outside": 0.003, "moving": 0.02, "flow": 0.005, "light": 3.0, "crowd": 0.5}
 )
