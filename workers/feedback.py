@@ -26,7 +26,7 @@ from pipeline.types import Alert
 from workers.backtest import Window, backtest
 from workers.dismissals import silences_of
 
-__all__ = ["Preview", "preview", "print_marks", "print_preview"]
+__all__ = ["Preview", "preview", "print_marks", "print_preview", "why_not_silenced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,15 @@ def preview(
         camera_hours=report.observed_s / 3600,
         problems=report.problems,
     )
+
+
+def why_not_silenced(alert: Alert) -> str | None:
+    """Why alerts like this one cannot be silenced, in a sentence; None when they can."""
+    try:
+        silence_of(alert, is_expected=False)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def print_preview(found: Preview, console: Console, *, as_json: bool) -> None:

@@ -136,7 +136,7 @@ def _judge(site: SiteSettings, root: Path, alert_id: str, said: str | None, how:
     from pipeline.ledger.feedback import VERDICTS
     from workers.backtest import Window
     from workers.dismissals import open_feedback
-    from workers.feedback import preview, print_preview
+    from workers.feedback import preview, print_preview, why_not_silenced
     from workers.why import account
 
     verdict = next((known for known in VERDICTS if known == said), None)
@@ -148,6 +148,10 @@ def _judge(site: SiteSettings, root: Path, alert_id: str, said: str | None, how:
     if verdict == "useful":
         store.mark(alert, verdict, now, is_applied=False)
         sys.stderr.write(f"Noted: {alert.id} is useful; `vedette train fusion` learns from it.\n")
+        return 0
+    if not how.is_applied and (obstacle := why_not_silenced(alert)) is not None:
+        store.mark(alert, verdict, now, is_applied=False)
+        sys.stderr.write(f"Noted. {obstacle}\n")
         return 0
     with _progress("feedback") as advance:
         found = preview(site, root, alert, verdict, store.marks(), Window(how.since), on_done=advance)

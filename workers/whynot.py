@@ -2,8 +2,8 @@
 
 In: a site, the ledger, a camera and an instant. Out: :class:`Silence`: what was seen around that time, and for every
 rule the smallest change to the site file with which the ledger, folded again, alerts there. Gates in the order in which
-a moment meets them: coverage, motion, detection, schedule, class, zone, confidence, threshold, persistence, cool-down.
-Next file: ``workers/counterfactual.py``.
+a moment meets them: coverage, motion, detection, schedule, class, zone, confidence, threshold, persistence, cool-down;
+for unusual behaviour warm-up, threshold, budget. Next file: ``workers/counterfactual.py``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pipeline.types import Finding
 from workers import wiring
 from workers.counterfactual import Change, alone, together
 from workers.refold import Entry, Voice, entries, microseconds, refold
+from workers.whynot_unusual import UnusualSilence, why_nothing_unusual
 
 __all__ = ["RuleSilence", "Seen", "Silence", "why_not"]
 
@@ -82,6 +83,7 @@ class Silence:
     reason: str
     alerts: tuple[Story, ...]
     rules: tuple[RuleSilence, ...]
+    unusual: UnusualSilence | None
     problems: tuple[str, ...]
 
 
@@ -113,8 +115,11 @@ def why_not(
         for rule in quiet:
             rules.append(window.silence_of(settings, rule, seen.words))
             on_done(1 / len(quiet))
+    unusual = why_nothing_unusual(site, camera, recorded, begin, end) if seen.tracks else None
     gate, reason = _first_gate(seen, alerts, rules)
-    return Silence(camera, at, within_s, seen, gate, reason, tuple(alerts), tuple(rules), tuple(problems))
+    if gate == "rules" and unusual is not None:
+        gate, reason = unusual.gate, f"no rule is about what was seen; for unusual behaviour, {unusual.reason}"
+    return Silence(camera, at, within_s, seen, gate, reason, tuple(alerts), tuple(rules), unusual, tuple(problems))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ In: :class:`~workers.whynot.Silence`. Out: text. Every change is a line of the s
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from pipeline.settings import SiteSettings
 from workers.counterfactual import Change
 from workers.rules_shown import config_key, config_value
 from workers.whynot import RuleSilence, Silence
+from workers.whynot_unusual import UnusualSilence
 
 __all__ = ["print_silence"]
 
@@ -43,8 +45,17 @@ def print_silence(silence: Silence, site: SiteSettings, console: Console, *, as_
         say(f"[bold]{escape(one.rule.name)}[/bold] ({one.rule.kind}): {escape(_verdict(one))}")
         for change in (one.alone or one.together)[: _SHOWN if one.alone else None]:
             say(f"    {escape(_line(silence, site, one, change))}")
+    if silence.unusual is not None:
+        say(f"[bold]unusual behaviour[/bold]: {silence.unusual.gate} — {escape(silence.unusual.reason)}")
+        if silence.unusual.needed_per_day is not None:
+            say(f"    threshold: {_per_day(silence, silence.unusual)}")
     for problem in silence.problems:
         say(f"[yellow]![/yellow] {escape(problem)}")
+
+
+def _per_day(silence: Silence, unusual: UnusualSilence) -> str:
+    now = config_value(unusual.present_per_day)
+    return f"cameras.{silence.camera}.alerts_per_day: {config_value(unusual.needed_per_day)}   # now {now}"
 
 
 def _verdict(one: RuleSilence) -> str:
@@ -106,5 +117,19 @@ def _record(silence: Silence, site: SiteSettings) -> dict[str, Any]:
             }
             for one in silence.rules
         ],
+        "unusual": _unusual(silence.unusual),
         "problems": list(silence.problems),
+    }
+
+
+def _unusual(found: UnusualSilence | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "gate": found.gate,
+        "reason": found.reason,
+        "score": found.score,
+        "level": found.level if math.isfinite(found.level) else None,
+        "now_per_day": found.present_per_day,
+        "needed_per_day": found.needed_per_day,
     }

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from pipeline.alert.stage import AlertStage
 from pipeline.bus.memory import MemoryBus
@@ -27,8 +28,9 @@ from workers.backtest import Window
 from workers.claims import Claims
 from workers.cli import main
 from workers.dismissals import Dismissals, open_feedback, silences_of
-from workers.feedback import preview
+from workers.feedback import preview, print_marks, print_preview
 from workers.runtime import Liveness
+from workers.why import account, print_account
 
 SITE = """
 data_dir: state
@@ -193,3 +195,22 @@ def _folded(bus: MemoryBus) -> int:
     saved = bus.load_state("gate", role.ROLE)
     last = None if saved is None else json.loads(saved)["stage"]["last"]
     return -1 if last is None else int(last[1])
+
+
+def test_pages_for_people_say_what_the_records_say(site: SiteSettings) -> None:
+    first, second = opened(write_book(site, visits(200, 205)))
+    open_feedback(site).mark(second, "useful", NOW, is_applied=False)
+    text = io.StringIO()
+    console = Console(file=text, width=200)
+    marks = open_feedback(site).marks()
+    print_preview(preview(site, site.ledger_dir, first, "false", marks, Window()), console, as_json=False)
+    print_marks(marks, console, as_json=False)
+    found = account(site, site.ledger_dir, first.id, "false")
+    print_account(found, console, as_json=False)
+    page = text.getvalue()
+    assert f"{second.id}  marked useful" in page
+    assert f"{second.id} useful (noted, 2026-09-22 00:00)" in page
+    assert found.revisions[-1].text in page
+    assert f"score {found.peak.score:.4f} = {found.peak.score:.4f} (shares sum to 1.000000" in page
+    assert "rule: cameras.gate.rules[0]: {kind: zone" in page
+    assert "marked false" in page

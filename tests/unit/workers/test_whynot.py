@@ -11,9 +11,14 @@ import pytest
 from rich.console import Console
 
 from pipeline.errors import UsageError
+from pipeline.settings import SiteSettings
+from pipeline.telemetry import Telemetry
 from pipeline.types import Finding, utc_from_s
+from pipeline.unusual.judge import UnusualJudge, UnusualSettings
 from tests.unit.alert.acting import START_S, Thing, finding, person, scene, thing
 from tests.unit.ledger.books import site_from, write_book
+from tests.unit.unusual.life import life
+from workers.normality import Shelf
 from workers.rules_shown import config_value
 from workers.whynot import RuleSilence, Silence, why_not
 from workers.whynot_page import print_silence
@@ -162,3 +167,47 @@ def test_an_unknown_camera_is_one_sentence(tmp_path: Path) -> None:
     site = site_from(SITE.replace("RULE", "{kind: crowd}"), tmp_path)
     with pytest.raises(UsageError, match="has no camera 'yard'; it has gate"):
         why_not(site, site.ledger_dir, "yard", AT)
+
+
+LEARNING = """
+cameras:
+  gate:
+    url: rtsp://camera/1
+    alerts_per_day: 0.5
+    rules: []
+"""
+
+
+def learning(folder: Path) -> tuple[SiteSettings, list[Finding]]:
+    """A site, and 40 seconds of people who walk to and fro."""
+    site = site_from(LEARNING, folder)
+    findings = [moment.finding for moment in life(200, 240)]
+    write_book(site, findings)
+    return site, findings
+
+
+def test_a_camera_that_has_learned_nothing_is_warming_up(tmp_path: Path) -> None:
+    site, findings = learning(tmp_path)
+    silence = why_not(site, site.ledger_dir, "gate", findings[100].ref.captured_at, within_s=10)
+    assert silence.unusual is not None
+    assert (silence.gate, silence.unusual.gate, silence.unusual.needed_per_day) == ("warm-up", "warm-up", None)
+
+
+def test_a_score_below_the_level_is_told_with_the_alerts_a_day_that_would_do(tmp_path: Path) -> None:
+    site, findings = learning(tmp_path)
+    judge = UnusualJudge(UnusualSettings("gate", warm_up_s=1e5))
+    for moment in life(0, 240):
+        judge.judge(moment)
+    judge.settle()
+    Shelf(site.normality_dir, "gate", Telemetry("alert", stream=io.StringIO())).keep(judge.normality, 1.0)
+    silence = why_not(site, site.ledger_dir, "gate", findings[100].ref.captured_at, within_s=10)
+    found = silence.unusual
+    assert found is not None
+    assert found.gate in ("threshold", "budget")
+    assert found.present_per_day == 0.5
+    if found.gate == "threshold":
+        assert found.score < found.level
+        assert found.needed_per_day is None or found.needed_per_day > 0.5
+    text = io.StringIO()
+    print_silence(silence, site, Console(file=text, width=200), as_json=False)
+    assert f"unusual behaviour: {found.gate}" in text.getvalue()
