@@ -116,7 +116,7 @@ def _measure(
         raise UsageError(f"--out {out} is no folder.")
     site = site_of_urls(["clips.mp4"]) if config is None else load_site(config)
     encoder = text_encoder(site)
-    chosen = _arms(arms, encoder)
+    chosen = _arms(arms, encoder, fusion)
     weights = _weights(chosen, fusion)
     data_set = load(name, path)
     steps = len(data_set.clips) * (len(chosen) + check_leaks)
@@ -142,13 +142,16 @@ def _measure(
         sys.stderr.write(f"{write_report(result, data_set, runs, out)}\n")
 
 
-def _arms(asked: str | None, encoder: TextEncoder | None) -> tuple[Arm, ...]:
+def _arms(asked: str | None, encoder: TextEncoder | None, fusion: Path | None) -> tuple[Arm, ...]:
     """The arms asked for, else all that can run here. Raises UsageError for one that cannot."""
     from pipeline.embed.text import NO_ENCODER
     from pipeline.evaluate.arms import arms_of
+    from pipeline.unusual.learned import BUNDLED_FUSION
 
     names = DEFAULT_ARMS if asked is None else tuple(word.strip() for word in asked.split(",") if word.strip())
     chosen = arms_of(names)
+    if asked is None and fusion is None and not BUNDLED_FUSION.is_file():
+        chosen = tuple(arm for arm in chosen if arm.fusion != "learned")
     needy = [arm.name for arm in chosen if arm.words != "none"]
     if encoder is None and needy:
         if asked is not None:
