@@ -23,17 +23,17 @@ from pipeline.scenes import Truth, load_scene, load_truth, render
 __all__ = ["SCENES", "Take", "site_file", "takes"]
 
 SEED = 20
-SCENES: Mapping[str, Sequence[Mapping[str, Any]]] = {
+SCENES: Mapping[str, Sequence[Mapping[str, Any] | str]] = {
     "gate_night_intruder": (
         {"kind": "zone", "name": "nobody in the yard at night", "zone": "yard", "severity": "critical"},
     ),
-    "lobby_bag": ({"kind": "object_left", "name": "bag left behind", "min_still_s": 8.0, "severity": "critical"},),
+    "corridor_fall": ("a person lies on the floor for 3 seconds", "someone runs"),
     "street_walkway": (
         {"kind": "forbidden_class", "name": "vehicle on the pavement", "zone": "pavement", "labels": ["vehicle"]},
     ),
     "car_park_covered": ({"kind": "crowd", "name": "crowd", "min_count": 6},),
 }
-"""Scene name -> the rules its camera gets; camera health is watched everywhere."""
+"""Scene name -> the rules its camera gets, in words or in full; camera health is watched everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,19 @@ def site_file(folder: Path, footage: Sequence[Take], urls: Mapping[str, str]) ->
         {
             "name": take.camera,
             "url": urls[take.camera],
-            "zones": _zones(take.truth, SCENES[take.camera]),
-            "rules": [dict(rule) for rule in SCENES[take.camera]],
+            "zones": _zones(take.truth, _rules(take.camera)),
+            "rules": _rules(take.camera),
+            "watch_for": [sentence for sentence in SCENES[take.camera] if isinstance(sentence, str)],
         }
         for take in footage
     ]
     path = folder / "site.yaml"
     path.write_text(yaml.safe_dump({"data_dir": "state", "cameras": cameras}, sort_keys=False), encoding="utf-8")
     return path
+
+
+def _rules(camera: str) -> list[dict[str, Any]]:
+    return [dict(rule) for rule in SCENES[camera] if not isinstance(rule, str)]
 
 
 def _zones(truth: Truth, rules: Sequence[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
