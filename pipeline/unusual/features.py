@@ -41,11 +41,11 @@ _Step = tuple[float, float, float, float, float]  # at_s, centre x, centre y, lo
 class Glimpse:
     """The n tracks seen at ``at_s`` as rows (n, columns), their ``appearance`` (n, 64), and the frame (scene columns,).
 
-    ``source_height`` is the height of the picture in pixels: what one picture height is.
+    ``source_wh``: size of the picture in pixels.
     """
 
     at_s: float
-    source_height: int
+    source_wh: tuple[int, int]
     tracks: tuple[Track, ...]
     rows: NDArray[np.float32]
     appearance: NDArray[np.float16]
@@ -81,7 +81,7 @@ class FeatureFold:
         self._ways = {i: way for i, way in self._ways.items() if at_s - way[-1][0] <= _MEMORY_S}
         scene = self._scene(moment, looks, width, height, len(seen))
         self._at_s = at_s
-        return Glimpse(at_s, height, tuple(seen), rows, _appearance(moment, seen), scene)
+        return Glimpse(at_s, (width, height), tuple(seen), rows, _appearance(moment, seen), scene)
 
     def _box(self, track: Track, at_s: float, width: int, height: int) -> list[float]:
         """Place, size, velocity and change of size of one track; NaN where its box cannot tell."""

@@ -136,7 +136,8 @@ class UnusualJudge:
             return ()
         self._watched_s += min(elapsed_s, 60.0)
         self._turn(glimpse.at_s)
-        self.last, seen = self._scorer.score(self.normality, glimpse, moment, self.level, self.status)
+        remarkable = math.inf if self.threshold is None else self.threshold.begin
+        self.last, seen = self._scorer.score(self.normality, glimpse, moment, remarkable, self.level, self.status)
         is_unusual = self.last.score >= self.last.level
         if glimpse.tracks or is_unusual:
             self._drift.look(elapsed_s, is_unusual=is_unusual)

@@ -239,3 +239,22 @@ def test_night_and_day_have_a_normal_of_their_own() -> None:
     judge.settle()
     assert any(name.endswith("@0") for name in judge.normality.pools)
     assert "person" in judge.normality.pools
+
+
+def test_who_falls_out_of_sight_is_not_gone_but_who_leaves_is(taught: UnusualJudge) -> None:
+    def score_after(x: float) -> tuple[float, float]:
+        """The score right after, and ten seconds after, somebody strange at ``x`` was lost from sight."""
+
+        def stranger(at_s: float) -> list[Person]:
+            foot = 300 + 30 * math.sin(9 * at_s)
+            return [*walkers(at_s), (900, "person", (x, foot - 60, x + 120, foot), 400.0)]
+
+        judge = fresh(taught)
+        for each in life(1000, 1004, stranger):
+            judge.judge(each)
+        scores = [judge.last.score for each in life(1004, 1014.4) if judge.judge(each) is not None and judge.last]
+        return scores[0], scores[-1]
+
+    (lost, later), (left, _) = score_after(200), score_after(0)
+    assert lost > 2 * left
+    assert later < lost / 2
