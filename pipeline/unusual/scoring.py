@@ -53,8 +53,8 @@ class TrackScore:
 class Judged:
     """How a moment was judged. ``score`` is that of the highest track plus ``scene``; ``level`` the one that alerts.
 
-    ``lost`` is the faded score of somebody out of sight, who counts in ``score`` like a track. ``generation`` 0: nothing
-    was learned yet and every score is 0. ``level`` is infinite while warming up.
+    ``lost`` is the faded score of somebody out of sight, who counts in ``score`` like a track. ``generation`` 0:
+    nothing was learned yet and every score is 0. ``level`` is infinite while warming up.
     """
 
     at_s: float
