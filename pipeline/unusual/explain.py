@@ -76,9 +76,7 @@ _WORDING = MappingProxyType(
             "changes shape abruptly", "changes faster than", lambda v: f"{100 * math.expm1(v[0]):.0f} % per second"
         ),
         "collapse": _Wording("goes down", "lower than", _number("% of its height lost in a second", 0, 100.0)),
-        "posture": _Wording(
-            "is not upright", "more tilted than", lambda v: f"body {max(0.0, v[0]):.0f}° off the vertical"
-        ),
+        "posture": _Wording("is not upright", "more tilted than", lambda v: f"{max(0.0, v[0]):.0f}° off the vertical"),
         "company": _Wording(
             "is unusually close to another",
             "nearness stranger than",
@@ -128,8 +126,9 @@ def evidence_of(
 
 
 def described(evidence: Sequence[Evidence]) -> str:
-    """The two strongest cues in a few words."""
-    told = [f"{one.cue}, {one.observed} ({one.note.split(';')[0]})" for one in evidence[:2] if one.observed]
+    """The two strongest things that were measured, in a few words; the words of the scene follow by themselves."""
+    measured = [one for one in evidence if one.cue in _WORDING or one.cue in _SCENE_WORDING]
+    told = [f"{one.observed} ({one.note.split(';')[0]})" for one in measured[:2]]
     return "; ".join(told) or "more unusual than what was seen here before"
 
 
@@ -189,7 +188,7 @@ def _track_words(cue: str, seen: Seen, normality: Normality) -> tuple[str, str, 
     known = vectors_of(spec, pool.samples.rows, normality.ground)
     if spec.method == "upper":
         low, high = (np.atleast_1d(np.nanquantile(known[:, 0], share)) for share in (0.05, 0.95))
-        return show(vector[0]), f"{show(low)} to {show(high)}", ""
+        return show(vector[0]), f"{show(low).split()[0]} to {show(high)}", ""
     if spec.method == "mixture":
         return show(vector[0]), show(np.nanmedian(known, 0)), ""
     distance, nearest = model.nearest(vector)

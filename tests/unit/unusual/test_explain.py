@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_speed_is_named_with_its_unit_its_normal_range_and_its_rarity(taught: Un
     found = [s for each in life(1000, 1010, sprinter) for s in judge.judge(each)]
     lines = {e.cue: e for e in found[-1].evidence}
     assert "body heights/s" in lines["speed"].observed
-    assert " to " in lines["speed"].normal
+    assert re.fullmatch(r"\d\.\d to \d\.\d body heights/s", lines["speed"].normal)
     assert "faster than all but 1 in" in lines["speed"].note
     assert all("adds" in e.note for e in found[-1].evidence)
     assert found[-1].text
