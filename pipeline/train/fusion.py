@@ -67,19 +67,19 @@ class Lesson:
 class FusionRecipe:
     """How the fusion is trained. Shares are chances per moment and step."""
 
-    hidden: int = 32
-    rank: int = 16
-    steps: int = 1500
-    batch: int = 256
+    hidden: int = 16
+    rank: int = 8
+    steps: int = 600
+    batch: int = 128
     learning_rate: float = 2e-3
-    weight_decay: float = 3e-2
+    weight_decay: float = 0.1
     drop_words: float = 0.3
     drop_surprise: float = 0.4
     drop_sight: float = 0.1
     other_words: float = 0.15
     sped_up: float = 0.06
     edited_words: float = 0.05
-    noise: float = 0.1
+    noise: float = 0.3
     folds: int = 5
     seed: int = 0
 

@@ -42,7 +42,7 @@ BUNDLED_FUSION = Path(__file__).resolve().parent / "weights" / "fusion.npz"
 """The weights that come with Vedette; the card is beside them."""
 
 SURPRISE_CUES: tuple[str, ...] = (*CUES, *SCENE_CUES, TEXT_CUE)
-"""The ``-log p`` that are fed straight in, in this order."""
+"""The ``-log p`` that are fed straight in, in this order; weights name those they were trained with."""
 
 GROUPS: tuple[str, ...] = ("sight", "scene", "words", "surprise")
 """Groups of inputs whose share in a score is told."""
@@ -85,6 +85,7 @@ def inputs_of(
     surprise: Sequence[Mapping[str, float]],
     scene_surprise: Mapping[str, float],
     text_dimensions: int,
+    cue_names: Sequence[str] = SURPRISE_CUES,
 ) -> FusionInputs:
     """The inputs of the n tracks of ``sight`` and of nobody: n + 1 candidates.
 
@@ -96,10 +97,10 @@ def inputs_of(
     is_heard = sight.text is not None and len(sight.text) == text_dimensions
     vector = sight.text if is_heard and sight.text is not None else np.zeros(text_dimensions, np.float32)
     weight = sight.text_weight if is_heard else 0.0
-    cues = len(SURPRISE_CUES)
+    cues = len(cue_names)
     values = np.zeros((n + 1, 2 * cues), np.float32)
     for row, known in zip(values, [*surprise, {}], strict=True):
-        for place, name in enumerate(SURPRISE_CUES):
+        for place, name in enumerate(cue_names):
             value = known.get(name, scene_surprise.get(name))
             if value is not None and np.isfinite(value):
                 row[place] = min(value / _SURPRISE_SCALE, _MAX_SURPRISE)
@@ -112,7 +113,8 @@ class LearnedFusion:
 
     def __init__(self, weights: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> None:
         """Raises ModelError when the weights do not fit together or were made for other inputs."""
-        sizes = {"visual": len(TRACK_FEATURES) + len(SCENE_FEATURES), "surprise": 2 * len(SURPRISE_CUES)}
+        self.cue_names: tuple[str, ...] = tuple(card.get("cues", SURPRISE_CUES))
+        sizes = {"visual": len(TRACK_FEATURES) + len(SCENE_FEATURES), "surprise": 2 * len(self.cue_names)}
         missing = [name for name in (*_WEIGHTS, "mean", "scale") if name not in weights]
         if missing:
             raise ModelError(f"The fusion weights lack {missing[0]!r}.")
@@ -194,7 +196,10 @@ def save_fusion(path: Path, weights: Mapping[str, NDArray[Any]], card: Mapping[s
     LearnedFusion(weights, card)
     plain = {name: np.asarray(value, np.float32) for name, value in sorted(weights.items())}
     digest = hashlib.blake2b(b"".join(value.tobytes() for value in plain.values()), digest_size=6).hexdigest()
-    text = json.dumps({**card, "version": VERSION, "digest": digest}, sort_keys=True)
+    features = [*TRACK_FEATURES, *SCENE_FEATURES]
+    text = json.dumps(
+        {"cues": SURPRISE_CUES, **card, "features": features, "version": VERSION, "digest": digest}, sort_keys=True
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         np.savez_compressed(file, card=np.frombuffer(text.encode(), np.uint8), **plain)  # type: ignore[arg-type]
@@ -217,4 +222,6 @@ def load_fusion(path: Path = BUNDLED_FUSION) -> LearnedFusion:
         raise ModelError(f"{path} holds no fusion weights: {error}") from error
     if version != VERSION:
         raise ModelError(f"{path} is of version {version!r}; this program reads version {VERSION}.")
+    if card.get("features") != [*TRACK_FEATURES, *SCENE_FEATURES]:
+        raise ModelError(f"{path} was trained on other features of sight than this program measures; train it anew.")
     return LearnedFusion(arrays, card)

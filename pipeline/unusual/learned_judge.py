@@ -82,7 +82,7 @@ class LearnedJudge:
         by_track = {one.track.id: one.surprise for one in last.tracks} if last is not None and is_known else {}
         frame = last.scene_surprise if last is not None and is_known else {}
         surprise = [by_track.get(track.id, {}) for track in sight.seen]
-        inputs = inputs_of(sight, surprise, frame, self._fusion.text_dimensions)
+        inputs = inputs_of(sight, surprise, frame, self._fusion.text_dimensions, self._fusion.cue_names)
         scores = self._fusion.score(inputs)
         top = int(scores.argmax())
         self._weigh(_soft(float(scores[top])), at_s)

@@ -136,6 +136,20 @@ def _without(name: str) -> Mapping[str, Any]:
     return {key: value for key, value in weights().items() if key != name}
 
 
+def test_cues_that_came_later_are_unknown_to_older_weights() -> None:
+    names = SURPRISE_CUES[:5]
+    older = weights()
+    surprise = 2 * len(names)
+    for name in ("gate", "mix"):
+        older[name] = older[name][: len(older[name]) - 2 * (len(SURPRISE_CUES) - len(names))]
+    older["straight"] = older["straight"][:surprise]
+    fusion = LearnedFusion(older, {"cues": list(names)})
+    sight = SightFold().see(moment(0, walkers(0)))
+    inputs = inputs_of(sight, [{SURPRISE_CUES[-2]: 9.0}, {}, {}], {}, TEXT, fusion.cue_names)
+    assert inputs.surprise.shape == (4, surprise)
+    assert np.isfinite(fusion.score(inputs)).all()
+
+
 @pytest.mark.parametrize(
     ("broken", "sentence"),
     [
@@ -162,6 +176,9 @@ def test_files_that_hold_no_fusion_are_one_sentence(tmp_path: Path) -> None:
             load_fusion(file)
     np.savez(file, card=np.frombuffer(json.dumps({"version": 9}).encode(), np.uint8))
     with pytest.raises(ModelError, match="of version 9"):
+        load_fusion(file)
+    np.savez(file, card=np.frombuffer(json.dumps({"version": 1, "features": ["speed"]}).encode(), np.uint8))
+    with pytest.raises(ModelError, match="other features of sight"):
         load_fusion(file)
     np.savez(file, card=np.array([{}], object))
     with pytest.raises(ModelError, match="no fusion weights"):
