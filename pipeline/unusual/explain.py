@@ -29,7 +29,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a score was made from: a track's ``row``, the frame's ``scene`` row, the words with their age and weight."""
+    """What a score was made from: a track's ``row``, the frame's ``scene`` row, the words with their age and weight.
+
+    A ``track`` without a ``row`` is out of sight; what it adds is what is left of when it was last seen.
+    """
 
     at_s: float
     track: Track | None
@@ -139,7 +142,8 @@ def title_of(added: Mapping[str, float], seen: Seen) -> str:
         return _SCENE_WORDING[top].title
     who = "Something" if seen.track is None else f"A {seen.track.label}"
     if top in _WORDING:
-        return f"{who} {_WORDING[top].title}"
+        since = ", and is out of sight" if seen.track is not None and seen.row is None else ""
+        return f"{who} {_WORDING[top].title}{since}"
     return {
         "appearance": f"{who} looks unlike those seen here before",
         "class": f"{who} is rarely seen here",
@@ -167,7 +171,8 @@ def _line(cue: str, added: float, score: float, surprise: float, seen: Seen, nor
         count = normality.track_counts.get(seen.track.label, 0)
         return Evidence(cue, added / score, seen.track.label, f"{count} of {total} objects seen here", note)
     rare = f"stranger than {_all_but(surprise)}; " if math.isfinite(surprise) else ""
-    return Evidence(cue, added / score, "appearance" if cue == "appearance" else cue, "", rare + note)
+    observed = "when last seen" if seen.track is not None and seen.row is None else cue
+    return Evidence(cue, added / score, observed, "", rare + note)
 
 
 def _all_but(surprise: float) -> str:

@@ -20,6 +20,7 @@ from pipeline.unusual.channels import CUES, SCENE_CUES, TEXT_CUE
 from pipeline.unusual.explain import Seen
 from pipeline.unusual.features import Glimpse
 from pipeline.unusual.fusion import Fusion
+from pipeline.unusual.lost import Lost, Missing
 from pipeline.unusual.normality import Normality
 from pipeline.unusual.smoothing import Smoother
 
@@ -27,9 +28,6 @@ __all__ = ["Judged", "Scorer", "Status", "TrackScore"]
 
 _USUAL_STEP_S = 0.2
 _TEXT_HALF_LIFE_S = 3.0
-_LOST_HALF_LIFE_S = 8.0
-_LOST_FOR_S = 20.0
-_EDGE_SHARE = 0.02
 
 Status = Literal["warming_up", "too_little", "watching", "moved", "drifted"]
 
@@ -53,7 +51,7 @@ class TrackScore:
 class Judged:
     """How a moment was judged. ``score`` is that of the highest track plus ``scene``; ``level`` the one that alerts.
 
-    ``lost`` is the faded score of somebody out of sight, who counts in ``score`` like a track. ``generation`` 0:
+    ``lost`` is somebody out of sight with his faded score, who counts in ``score`` like a track. ``generation`` 0:
     nothing was learned yet and every score is 0. ``level`` is infinite while warming up.
     """
 
@@ -63,42 +61,9 @@ class Judged:
     tracks: tuple[TrackScore, ...]
     scene: Mapping[str, float]
     scene_surprise: Mapping[str, float]
-    lost: float
+    lost: TrackScore | None
     generation: int
     status: Status
-
-
-class Lost:
-    """Who went out of sight in the midst of the picture: his score fades instead of ending.
-
-    A person on the floor is often lost by detector and tracker; he has not left. Whoever went over the edge has.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[int, tuple[float, float]] = {}  # by track: when last, and with what score
-
-    def update(self, glimpse: Glimpse, scores: Sequence[float], remarkable: float) -> float:
-        """The highest faded score of those who are out of sight; ``scores`` (n,) are of the tracks in sight.
-
-        Nobody is remembered whose score was below ``remarkable``.
-        """
-        at_s = glimpse.at_s
-        for track, score in zip(glimpse.tracks, scores, strict=True):
-            self._seen.pop(track.id, None)
-            if score >= remarkable and not _is_at_edge(track, glimpse.source_wh):
-                self._seen[track.id] = (at_s, score)
-        self._seen = {i: seen for i, seen in self._seen.items() if 0 <= at_s - seen[0] <= _LOST_FOR_S}
-        return max(
-            (score * 0.5 ** ((at_s - last_s) / _LOST_HALF_LIFE_S) for last_s, score in self._seen.values()), default=0.0
-        )
-
-    def state(self) -> Json:
-        """Everything needed to go on elsewhere."""
-        return {str(i): list(seen) for i, seen in self._seen.items()}
-
-    def restore(self, state: Json) -> None:
-        """Continue from :meth:`state`."""
-        self._seen = {int(i): (float(at_s), float(score)) for i, (at_s, score) in state.items()}
 
 
 class Scorer:
@@ -136,11 +101,11 @@ class Scorer:
         scene_added = self._fusion.contributions(scene_surprise[None])
         scene_added[0, -1] *= weight
         scene = self._scene_smoother.smooth([0], glimpse.at_s, _USUAL_STEP_S, scene_added)[0]
-        lost = self._lost.update(glimpse, [one.score for one in tracks], remarkable)
+        lost = _faded(self._lost.update(glimpse, smooth, remarkable), glimpse.at_s)
         top = max((one.score for one in tracks), default=0.0)
         judged = Judged(
             glimpse.at_s,
-            max(top, lost) + float(scene.sum()),
+            max(top, 0.0 if lost is None else lost.score) + float(scene.sum()),
             level,
             tracks,
             _named(names, scene),
@@ -163,11 +128,11 @@ class Scorer:
         self._lost.restore(state["lost"])
 
 
-def _is_at_edge(track: Track, source_wh: tuple[int, int]) -> bool:
-    x1, y1, x2, y2 = track.xyxy
-    width, height = source_wh
-    margin_x, margin_y = _EDGE_SHARE * width, _EDGE_SHARE * height
-    return x1 < margin_x or y1 < margin_y or x2 > width - margin_x or y2 > height - margin_y
+def _faded(missing: Missing | None, at_s: float) -> TrackScore | None:
+    if missing is None:
+        return None
+    row = missing.faded(at_s)
+    return TrackScore(missing.track, float(row.sum()), _named(CUES, row), {})
 
 
 def _text(normality: Normality, moment: Moment) -> tuple[float, str, float, float]:

@@ -41,7 +41,11 @@ def suspicions_of(
         tracks = tuple(judged.tracks[i].track for i in passing)
         what = replace(seen, track=judged.tracks[ranked[0]].track, row=glimpse.rows[ranked[0]])
         found.append(_suspicion(normality, episodes, group, judged, judged.tracks[ranked[0]], tracks, what))
-    if not groups and scene_score >= low:
+    lost = judged.lost
+    if lost is not None and group_of(lost.track.label) not in groups and lost.score + scene_score >= judged.level:
+        group, what = group_of(lost.track.label), replace(seen, track=lost.track, row=None)
+        found.append(_suspicion(normality, episodes, group, judged, lost, (lost.track,), what))
+    elif not groups and scene_score >= low:
         found.append(_suspicion(normality, episodes, "scene", judged, None, (), seen))
     return [suspicion for suspicion in found if suspicion is not None]
 

@@ -59,7 +59,8 @@ def test_shares_sum_to_the_score(taught: UnusualJudge) -> None:
         for one in last.tracks:
             assert sum(one.added.values()) == pytest.approx(one.score, abs=1e-6)
         top = max(one.score for one in last.tracks)
-        assert last.score == pytest.approx(top + sum(last.scene.values()), abs=1e-6)
+        lost = 0.0 if last.lost is None else last.lost.score
+        assert last.score == pytest.approx(max(top, lost) + sum(last.scene.values()), abs=1e-6)
 
 
 def test_nothing_is_suspected_while_warming_up() -> None:
@@ -258,3 +259,25 @@ def test_who_falls_out_of_sight_is_not_gone_but_who_leaves_is(taught: UnusualJud
     (lost, later), (left, _) = score_after(200), score_after(0)
     assert lost > 2 * left
     assert later < lost / 2
+
+
+def test_an_alert_stays_while_somebody_is_lost_from_sight(taught: UnusualJudge) -> None:
+    def stranger(at_s: float) -> list[Person]:
+        foot = 300 + 30 * math.sin(9 * at_s)
+        return [*walkers(at_s), (900, "person", (200, foot - 60, 320, foot), 400.0)]
+
+    judge = fresh(taught)
+    for each in life(1000, 1004, stranger):
+        judge.judge(each)
+    half = json.loads(json.dumps(judge.state()))
+    found = [s for each in life(1004, 1006) for s in judge.judge(each)]
+    assert {track.id for s in found for track in s.tracks} == {900}
+    assert all("out of sight" in s.title for s in found)
+    assert all(sum(e.share for e in s.evidence) == pytest.approx(1.0, abs=1e-6) for s in found)
+    again = fresh(taught)
+    again.restore(half)
+    assert [s for each in life(1004, 1006) for s in again.judge(each)] == found
+    back = [(901, *stranger(1006)[-1][1:])]
+    judge.judge(moment(1006, [*walkers(1006), *back]))
+    assert judge.last is not None
+    assert judge.last.lost is None
