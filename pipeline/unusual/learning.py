@@ -9,6 +9,8 @@ Next file: ``pipeline/unusual/judge.py``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -143,7 +145,7 @@ def _learn_pool(tracks: TrackSamples, index: Ints, segment: Ints, ground: Ground
     return Pool(index, samples, models, normal)
 
 
-def _by_stretch(raw: NDArray[np.float32], at_s: Floats) -> Floats:
+def _by_stretch(raw: NDArray[np.floating[Any]], at_s: Floats) -> Floats:
     """The highest value of every stretch of time (stretches,): the next frame looks much like this one."""
     is_known = np.isfinite(raw)
     stretches, of_stretch = np.unique(np.floor(at_s[is_known] / _SEGMENT_S), return_inverse=True)
@@ -208,7 +210,8 @@ def _learn_texts(texts: TextSamples) -> dict[str, TextModel]:
         if neighbours is None:
             continue
         segment = segments_of(np.zeros(len(part), np.int64), texts.at_s[part])
-        tail = tail_of(neighbours.left_out(segment, len(part)), TEXT_GRAIN)
+        raw = neighbours.left_out(segment, len(part))
+        tail = tail_of(_by_stretch(raw, texts.at_s[part]), TEXT_GRAIN)
         if tail is not None:
             models[suffix] = TextModel(neighbours, tail, part)
     return models
