@@ -51,6 +51,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("findings", "counter", ("camera",), "Findings folded by the alert stage."),
     Metric("detections", "counter", ("camera", "label"), "Objects detected."),
     Metric("tracks", "gauge", ("camera",), "Objects tracked now."),
+    Metric("warm_up_share", "gauge", ("camera",), "How much of the warm-up of a camera is done, 0..1."),
     Metric("gate_seconds", "counter", ("camera", "gate"), "Media time by state of the motion gate."),
     Metric("coverage_seconds", "counter", ("camera", "state"), "Media time seen, impaired, blind, or without record."),
     Metric("condition", "gauge", ("camera", "condition"), "1 while a health condition of a camera holds."),

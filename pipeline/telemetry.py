@@ -109,6 +109,10 @@ class Telemetry:
         """So many objects of ``camera`` are tracked now."""
         self._gauges("tracks", camera).set(tracks)
 
+    def learning(self, camera: str, share: float) -> None:
+        """So much of the warm-up of ``camera`` is done, 0..1."""
+        self._gauges("warm_up_share", camera).set(share)
+
     def alerted(self, alert: Alert) -> None:
         """An alert revision was published."""
         self._counters("alerts", alert.camera, alert.kind, alert.severity, alert.phase).inc()

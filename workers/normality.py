@@ -53,6 +53,7 @@ class Shelf:
             if old.stem not in (str(number), str(number - 1)):
                 with suppress(OSError):
                     old.unlink()
+        self._telemetry.learning(self._camera, progress)
         self._telemetry.log.info(
             "normality_learned",
             camera=self._camera,
