@@ -13,6 +13,7 @@ from pipeline.errors import UsageError
 from pipeline.evaluate.clips import Clip, DataSet
 from pipeline.evaluate.datasets import LOADERS, load
 from pipeline.evaluate.datasets.own import sources_in_train
+from pipeline.scenes.truth import FrameTruth, Truth, TruthEvent
 from tests.clips import write_clip
 from tests.unit.evaluate.sets import walkway, write_ped2, write_stills
 
@@ -279,3 +280,28 @@ def test_a_set_needs_test_clips_with_names_of_their_own(tmp_path: Path) -> None:
         DataSet("x", (Clip("a", "cam", "train", tmp_path),))
     with pytest.raises(UsageError, match="two clips called a"):
         DataSet("x", (clip, clip))
+
+
+def test_rendered_scenes_bring_their_truth(tmp_path: Path) -> None:
+    def write(name: str, *, is_usual: bool, events: tuple[TruthEvent, ...]) -> None:
+        write_clip(tmp_path / f"{name}.mp4", frames=20, fps=10)
+        frames = tuple(FrameTruth(i, i / 10, ()) for i in range(20))
+        Truth(name, "gate", 1, 10, (192, 128), is_usual, 2.0, (), events, frames).save(tmp_path / f"{name}.json")
+
+    write("gate_day", is_usual=True, events=(TruthEvent("running", 0.0, 1.0),))
+    write(
+        "gate_night",
+        is_usual=False,
+        events=(TruthEvent("fall", 0.5, 1.0), TruthEvent("running", 0.8, 1.2), TruthEvent("camera_moved", 1.5, 2.0)),
+    )
+    data = load("rendered", tmp_path)
+    assert [(clip.name, clip.part, clip.camera) for clip in data.clips] == [
+        ("gate_day", "train", "gate"),
+        ("gate_night", "test", "gate"),
+    ]
+    assert data.part("train")[0].is_normal
+    assert _labels(data, "gate_night") == [0] * 5 + [1] * 7 + [0] * 3 + [-1] * 5
+    assert data.part("test")[0].events == ((5, 10), (8, 12))
+    (tmp_path / "gate_night.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"gate_night\.mp4 has no truth"):
+        load("rendered", tmp_path)
