@@ -270,7 +270,7 @@ def fusion(
         out,
         text_encoder="" if encoder is None else encoder.name,
         false_alerts_per_hour=false_per_hour,
-        command="vedette train fusion " + " ".join(word.partition("=")[0] for word in sets),
+        command=" ".join(["vedette train fusion", *(_without_folders(word) for word in sets)]),
     )
     result = {
         "path": str(report.path),
@@ -282,6 +282,12 @@ def fusion(
         "f0_auc": {name: _rounded(value) for name, value in report.sum_auc.items()},
     }
     sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _without_folders(word: str) -> str:
+    """``own=/data/falls`` as ``own=falls``: where it lay is nobody's business."""
+    name, _, folder = word.partition("=")
+    return f"{name}={Path(folder).name}"
 
 
 def _rounded(value: float) -> float | None:

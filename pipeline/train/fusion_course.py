@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from pipeline.errors import StorageError
 from pipeline.evaluate.metrics import roc_auc
 from pipeline.train.fusion import FusionRecipe, Lesson, auc_by_source, cross_validate, fit, level_of
-from pipeline.unusual.learned import SURPRISE_CUES, load_fusion, save_fusion
+from pipeline.unusual.fusion import SumOfSurprise
+from pipeline.unusual.learned import SURPRISE_CUES, SURPRISE_SCALE, load_fusion, save_fusion
 
 __all__ = ["EDITED_CAPTIONS", "FusionReport", "train_fusion"]
 
@@ -91,14 +92,19 @@ def train_fusion(
 
 
 def _sum_auc(lessons: Sequence[Lesson]) -> dict[str, float]:
-    """AUC of f0, the sum of ``-log p``, over the same moments, where anything was known of their camera."""
+    """AUC of f0 over the same moments, where anything was known of their camera."""
     cues = len(SURPRISE_CUES)
+    f0 = SumOfSurprise()
     found: dict[str, float] = {}
     for source in sorted({lesson.source for lesson in lessons}):
         moments = [m for lesson in lessons if lesson.source == source for m in lesson.moments]
         known = [m for m in moments if m.inputs.surprise[:, cues:].any()]
         labels = np.array([m.label for m in known], np.int8)
-        score = np.array([float(m.inputs.surprise[:, :cues].sum(1).max()) for m in known])
+        known_only = [
+            np.where(m.inputs.surprise[:, cues:] > 0, SURPRISE_SCALE * m.inputs.surprise[:, :cues], np.nan)
+            for m in known
+        ]
+        score = np.array([float(f0.contributions(values.astype(np.float64)).sum(1).max()) for values in known_only])
         found[source] = roc_auc(labels, score) if known else math.nan
     return found
 
@@ -127,8 +133,8 @@ def _card(report: FusionReport, lessons: Sequence[Lesson], recipe: FusionRecipe,
             f"- Level {report.level:.2f} (log of the odds): set on held-out cameras.",
             "- Weights are numbers in an npz, never a pickle. Footage and labels are not part of it.",
             "",
-            f"Moments of cameras held out in {recipe.folds} folds; ROC AUC in points. f0 is the sum of `-log p`",
-            "over the same moments, where the camera had been learned:",
+            f"Moments of cameras held out in {recipe.folds} folds; ROC AUC in points. f0 is the fusion without",
+            "parameters over the same moments, unsmoothed, where the camera had been learned:",
             "",
             "| source | cameras | normal | unusual | learned | f0 |",
             "|---|---|---|---|---|---|",

@@ -29,6 +29,7 @@ __all__ = [
     "BUNDLED_FUSION",
     "GROUPS",
     "SURPRISE_CUES",
+    "SURPRISE_SCALE",
     "VERSION",
     "FusionInputs",
     "LearnedFusion",
@@ -47,7 +48,8 @@ SURPRISE_CUES: tuple[str, ...] = (*CUES, *SCENE_CUES, TEXT_CUE)
 GROUPS: tuple[str, ...] = ("sight", "scene", "words", "surprise")
 """Groups of inputs whose share in a score is told."""
 
-_SURPRISE_SCALE = 5.0
+SURPRISE_SCALE = 5.0
+"""``-log p`` are divided by this before they are fed in."""
 _MAX_SURPRISE = 4.0
 _MAX_BYTES = 2**20
 _WEIGHTS: Mapping[str, tuple[str, ...]] = {
@@ -103,7 +105,7 @@ def inputs_of(
         for place, name in enumerate(cue_names):
             value = known.get(name, scene_surprise.get(name))
             if value is not None and np.isfinite(value):
-                row[place] = min(value / _SURPRISE_SCALE, _MAX_SURPRISE)
+                row[place] = min(value / SURPRISE_SCALE, _MAX_SURPRISE)
                 row[cues + place] = 1.0
     return FusionInputs(visual, np.tile(vector, (n + 1, 1)), np.full(n + 1, weight, np.float32), values)
 
