@@ -16,6 +16,7 @@ from pipeline.descriptions import SceneDescription
 from pipeline.errors import ModelError
 from pipeline.unusual.judge import UnusualJudge
 from pipeline.unusual.learned import (
+    BUNDLED_FUSION,
     GROUPS,
     SURPRISE_CUES,
     LearnedFusion,
@@ -238,3 +239,15 @@ def test_damaged_and_foreign_states_are_refused() -> None:
     del state["maxima"]
     with pytest.raises(ValueError, match="damaged"):
         judge.restore(state)
+
+
+def test_the_bundled_weights_fit_this_version_and_their_card() -> None:
+    fusion = load_fusion()
+    assert fusion.parameters < 100_000
+    assert set(fusion.cue_names) & set(SURPRISE_CUES)
+    card = BUNDLED_FUSION.with_name("MODEL_CARD.md").read_text()
+    assert card.startswith(f"# {fusion.name}\n")
+    assert f"{fusion.parameters} parameters" in card
+    sight = SightFold().see(moment(0, walkers(0)))
+    inputs = inputs_of(sight, [{}] * 3, {}, fusion.text_dimensions, fusion.cue_names)
+    assert np.isfinite(fusion.score(inputs)).all()
