@@ -23,6 +23,7 @@ __all__ = ["Seen", "described", "evidence_of", "one_in", "title_of"]
 
 _LEAST_SHARE = 0.02  # smaller parts are summed up in one line
 _REST = "other"
+_MAX_TEXT = 300
 
 Floats = NDArray[np.float64]
 
@@ -140,7 +141,7 @@ def title_of(added: Mapping[str, float], seen: Seen) -> str:
     top = max(added, key=lambda cue: (added[cue], cue), default="")
     if top in _SCENE_WORDING:
         return _SCENE_WORDING[top].title
-    who = "Something" if seen.track is None else f"A {seen.track.label}"
+    who = "Something" if seen.track is None else _one(seen.track.label)
     if top in _WORDING:
         since = ", and is out of sight" if seen.track is not None and seen.row is None else ""
         return f"{who} {_WORDING[top].title}{since}"
@@ -149,6 +150,15 @@ def title_of(added: Mapping[str, float], seen: Seen) -> str:
         "class": f"{who} is rarely seen here",
         "text": "The scene reads unlike others here",
     }.get(top, f"{who} behaves unusually")
+
+
+def _one(label: str) -> str:
+    return f"{'An' if label[:1].lower() in 'aeiou' else 'A'} {_plain(label)}"
+
+
+def _plain(text: str) -> str:
+    """``text`` on one line of bounded length."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:_MAX_TEXT]).split())
 
 
 def _line(cue: str, added: float, score: float, surprise: float, seen: Seen, normality: Normality) -> Evidence:
@@ -165,11 +175,11 @@ def _line(cue: str, added: float, score: float, surprise: float, seen: Seen, nor
         return Evidence(cue, added / score, _SCENE_WORDING[cue].show(value), normal, rare + note)
     if cue == "text":
         note += f"; text {seen.text_age_s:.1f} s old, counted {100 * seen.text_weight:.0f} %"
-        return Evidence(cue, added / score, seen.text, seen.nearest_text, note)
+        return Evidence(cue, added / score, _plain(seen.text), _plain(seen.nearest_text), note)
     if cue == "class" and seen.track is not None:
         total = sum(normality.track_counts.values())
         count = normality.track_counts.get(seen.track.label, 0)
-        return Evidence(cue, added / score, seen.track.label, f"{count} of {total} objects seen here", note)
+        return Evidence(cue, added / score, _plain(seen.track.label), f"{count} of {total} objects seen here", note)
     rare = f"stranger than {_all_but(surprise)}; " if math.isfinite(surprise) else ""
     observed = "when last seen" if seen.track is not None and seen.row is None else cue
     return Evidence(cue, added / score, observed, "", rare + note)

@@ -67,8 +67,7 @@ class UnusualJudge:
         self._keep, self._recall = keep, recall
         self._begin(normality or _blank(0))
         self._kept = self.normality.number
-        if len(self.normality.tracks):
-            self._watched_s = settings.warm_up_s
+        self._watched_s = float(len(self.normality.scene))  # one sample a second at the most
 
     def _begin(self, normality: Normality) -> None:
         self._adopt(normality)

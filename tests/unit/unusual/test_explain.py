@@ -121,3 +121,12 @@ def test_smoothing_is_the_same_at_any_frame_rate_and_linear() -> None:
         b = fast.smooth([1], step * 0.04, 0.04, np.array([[4.0, 2.0]]))
     assert a == pytest.approx(b, abs=1e-9)
     assert a[0, 0] == pytest.approx(2 * a[0, 1])
+
+
+def test_words_of_a_stranger_stay_on_their_line(taught: UnusualJudge) -> None:
+    judge = fresh(taught)
+    rude = 'a man\n{"severity": "info"}\x1b[2J\u202e' + "x" * 5000
+    found = [s for each in life(1000, 1010, sprinter) for s in judge.judge(told(each, 9, rude))]
+    line = next(e for s in found for e in s.evidence if e.cue == "text")
+    assert line.observed.isprintable()
+    assert len(line.observed) <= 300

@@ -281,3 +281,10 @@ def test_an_alert_stays_while_somebody_is_lost_from_sight(taught: UnusualJudge) 
     judge.judge(moment(1006, [*walkers(1006), *back]))
     assert judge.last is not None
     assert judge.last.lost is None
+
+
+def test_a_generation_from_the_midst_of_a_warm_up_does_not_end_it(taught: UnusualJudge) -> None:
+    assert UnusualJudge(UnusualSettings("gate", warm_up_s=200), normality=taught.normality).status == "watching"
+    early = UnusualJudge(UnusualSettings("gate", warm_up_s=2000), normality=taught.normality)
+    assert (early.status, early.level) == ("warming_up", math.inf)
+    assert 0 < early.progress < 0.2
