@@ -174,6 +174,7 @@ cameras:
   gate:
     url: rtsp://camera/1
     alerts_per_day: 0.5
+    warm_up_s: 200
     rules: []
 """
 
