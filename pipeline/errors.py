@@ -18,7 +18,7 @@ into a message passes it through :func:`pipeline.redact.redact` first.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 __all__ = [
     "BusError",
@@ -26,7 +26,6 @@ __all__ = [
     "InferenceError",
     "MessageError",
     "ModelError",
-    "Remedy",
     "SourceError",
     "SourceRefused",
     "SourceStalled",
@@ -35,13 +34,10 @@ __all__ = [
     "VedetteError",
 ]
 
-Remedy = Literal["stop", "retry", "drop"]
-
 
 class VedetteError(Exception):
-    """Base of the tree. ``remedy`` is what a worker loop does; ``exit_code`` is what the command line returns."""
+    """Base of the tree. ``exit_code`` is what the command line returns."""
 
-    remedy: ClassVar[Remedy] = "stop"
     exit_code: ClassVar[int] = 1
 
 
@@ -58,8 +54,6 @@ class ConfigError(UsageError):
 class SourceError(VedetteError):
     """A camera or a file that could not be opened or read."""
 
-    remedy = "retry"
-
 
 class SourceRefused(SourceError):
     """The source answered and said no: wrong password, 404, no such file, no video stream inside."""
@@ -74,13 +68,9 @@ class SourceStalled(SourceError):
 class MessageError(VedetteError):
     """A bus message of an unknown version or with a bad field."""
 
-    remedy = "drop"
-
 
 class BusError(VedetteError):
     """Redis is away, out of memory, or refuses the command."""
-
-    remedy = "retry"
 
 
 class ModelError(VedetteError):

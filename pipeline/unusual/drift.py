@@ -60,10 +60,6 @@ class Drift:
         elif self._share <= _SETTLED_SHARE:
             self._reason = None
 
-    def begin_again(self) -> None:
-        """There is a new model to be judged."""
-        self._share, self._reason = 0.0, None
-
     def state(self) -> Json:
         """Everything needed to go on elsewhere."""
         return {"share": self._share, "moved_s": self._moved_s, "reason": self._reason}
