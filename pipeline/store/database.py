@@ -8,6 +8,7 @@ Next file: ``pipeline/store/descriptions.py``.
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,23 @@ class Layout:
     tables: tuple[str, ...]
 
 
-class Database:
+class _Closed(ABC):
+    """Closed at the end of a ``with`` block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what is held."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Database(_Closed):
     """A connection; belongs to the thread that opened it. Every method raises StorageError with one sentence."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
@@ -74,14 +91,6 @@ class Database:
     def close(self) -> None:
         """Give the file back; closing twice is fine."""
         self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _prepare(self, layout: Layout) -> None:
         run = self._connection.execute
@@ -144,19 +153,11 @@ class Database:
         return f"{self._path}: {self._noun} cannot be read or written ({error})."
 
 
-class Kept:
-    """What is kept in one database, given back at the end of a ``with`` block."""
+class Kept(_Closed):
+    """What is kept in one database."""
 
     _database: Database
 
     def close(self) -> None:
         """Give the file back; closing twice is fine."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
