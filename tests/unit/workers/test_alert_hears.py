@@ -187,13 +187,16 @@ def test_a_queue_that_refuses_holds_no_alert_back(refusal: BusError | MessageErr
 def test_a_successor_that_took_the_camera_over_is_not_talked_into() -> None:
     bus = filled(lag=2)
     original = bus.save_state
+    refused: list[str] = []
 
     def refuse_once(camera: str, role_: str, state: bytes, *, lease: Lease | None = None) -> bool:
         if role_ == "alert" and b'"outbox":["' in state:
             bus.save_state = original  # type: ignore[method-assign]
+            refused.append(camera)
             return False
         return original(camera, role_, state, lease=lease)
 
     bus.save_state = refuse_once  # type: ignore[method-assign]
     work(bus, "one")
     require_whole(published(bus))
+    assert len(refused) == 1
