@@ -31,7 +31,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="train",
-    help="Train a detector on your own cameras.",
+    help="Train a detector on your own cameras, or the fusion of sight and words.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
